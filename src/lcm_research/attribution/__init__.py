@@ -1,0 +1,1 @@
+"""Which channel is credited with a conversion, beyond its volume, on counts."""

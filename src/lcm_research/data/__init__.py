@@ -1,0 +1,1 @@
+"""From a user's files to canonical tables, and from those to additive counts."""

@@ -1,0 +1,120 @@
+"""
+The canonical tables: what each column means, its type and unit, and whether a study must have it.
+
+After ingest every table is immutable parquet with these columns and no others. Times are integers, so that
+every engine counts alike: ``ts_us`` microseconds since 1970-01-01 UTC, and ``day`` the local date in the
+study's timezone as days since 1970-01-01. Money is an integer of minor units with its currency beside it.
+Columns that a study does not map are absent; segments are further string columns of ``customers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["TABLES", "CanonicalTable", "Column", "Kind"]
+
+Kind = Literal["id", "ts", "category", "money", "currency", "bool", "int", "float"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """
+    One column of a canonical table as a study maps it.
+
+    ``ts`` becomes the two stored columns ``ts_us`` and ``day`` (``<name>_us`` and ``<name>_day`` for any
+    other name); ``money`` becomes ``<name>_minor``.
+    """
+
+    kind: Kind
+    required: bool = False
+    meaning: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanonicalTable:
+    """A table of the contract: its key and its columns, in order."""
+
+    key: str
+    columns: Mapping[str, Column]
+    meaning: str
+
+    def required(self) -> list[str]:
+        """Return the columns that a study must map (the key may be left to the row number)."""
+        return [name for name, column in self.columns.items() if column.required]
+
+
+def _id(meaning: str, *, required: bool = False) -> Column:
+    return Column(kind="id", required=required, meaning=meaning)
+
+
+def _cat(meaning: str, *, required: bool = False) -> Column:
+    return Column(kind="category", required=required, meaning=meaning)
+
+
+def _ts(meaning: str, *, required: bool = False) -> Column:
+    return Column(kind="ts", required=required, meaning=meaning)
+
+
+def _bool(meaning: str) -> Column:
+    return Column(kind="bool", meaning=meaning)
+
+
+_CUSTOMER = _id("the customer; an opaque string", required=True)
+
+TABLES: Mapping[str, CanonicalTable] = {
+    "customers": CanonicalTable(
+        key="customer_id",
+        meaning="one row a customer; made from the other tables where a study has no such file",
+        columns={
+            "customer_id": _CUSTOMER,
+            "first_seen_at": _ts("first contact ever, also before the observation window"),
+            "acquisition_channel": _cat("channel of the first contact"),
+            "acquisition_source": _cat("source within the channel"),
+            "region": _cat("region"),
+            "age_band": _cat("age band"),
+            "gender": _cat("gender"),
+            "consent_analytics": _bool("the customer agreed to analysis"),
+        },
+    ),
+    "transactions": CanonicalTable(
+        key="transaction_id",
+        meaning="one row a purchase or a return",
+        columns={
+            "transaction_id": _id("the purchase; the row number where a study has none"),
+            "customer_id": _CUSTOMER,
+            "ts": _ts("when it was made", required=True),
+            "amount": Column(kind="money", required=True, meaning="what was paid; negative for a return"),
+            "currency": Column(kind="currency", required=True, meaning="ISO 4217 code of the amount"),
+            "is_return": _bool("a return or cancellation: never counted as a purchase; false where not mapped"),
+            "quantity": Column(kind="int", meaning="pieces"),
+            "channel": _cat("where it was made: online, offline, store"),
+            "category": _cat("product category"),
+        },
+    ),
+    "touchpoints": CanonicalTable(
+        key="touchpoint_id",
+        meaning="one row a contact between brand and customer",
+        columns={
+            "touchpoint_id": _id("the contact; the row number where a study has none"),
+            "customer_id": _CUSTOMER,
+            "ts": _ts("when it happened", required=True),
+            "channel": _cat("weibo, wechat, douyin, search, email, store and so on", required=True),
+            "touch_type": _cat("impression, click, view, visit, message or call", required=True),
+            "paid": _bool("paid contact"),
+        },
+    ),
+    "engagements": CanonicalTable(
+        key="event_id",
+        meaning="one row a social act of a customer",
+        columns={
+            "event_id": _id("the act; the row number where a study has none"),
+            "customer_id": _CUSTOMER,
+            "ts": _ts("when it happened", required=True),
+            "platform": _cat("where it happened", required=True),
+            "action": _cat("follow, like, comment, share, dm, review and so on", required=True),
+        },
+    ),
+}
+"""The contract, by table name; tables beyond these four are declared when an analysis reads them."""

@@ -1,0 +1,1 @@
+"""Findings, the sentences they are said in, and the one door to a page."""

@@ -1,0 +1,1 @@
+"""Sentences computed from numbers: one module per analysis, each sentence in English and in Chinese."""

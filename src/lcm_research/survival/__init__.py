@@ -1,0 +1,1 @@
+"""How long customers stay: spells, curves and hazards, on counts."""
