@@ -9,7 +9,7 @@ JOBS ?= 2
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: report test lab lint bench clean lock spark help
+.PHONY: report test lab lint bench clean lock notebooks spark help
 
 help:  ## what can be asked for
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 
 bench: $(READY)  ## measure against peers
 	$(BIN)/python benchmarks/survival.py
+
+notebooks: $(READY)  ## run the notebooks on their defaults and store the findings that nbval compares
+	$(BIN)/python tools/store_outputs.py
 
 spark: $(SPARK_READY)  ## add Spark to the environment
 
