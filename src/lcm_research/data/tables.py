@@ -75,6 +75,7 @@ TABLES: Mapping[str, CanonicalTable] = {
             "region": _cat("region"),
             "age_band": _cat("age band"),
             "gender": _cat("gender"),
+            "is_member": _bool("member of the brand's programme at the first contact"),
             "consent_analytics": _bool("the customer agreed to analysis"),
         },
     ),
