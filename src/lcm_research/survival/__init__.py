@@ -1,1 +1,1 @@
-"""How long customers stay: spells, curves and hazards, on counts."""
+"""How long customers stay: spells from purchases, survival curves, hazards and what they rest on."""

@@ -1,0 +1,262 @@
+"""Sentences about how long customers stay; the verb follows the interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import get_args
+
+import pandas as pd
+
+from lcm_research.estimate import FEW_GROUPS, Estimate
+from lcm_research.findings.finding import Check
+from lcm_research.findings.wording.common import (
+    Language,
+    Sentence,
+    both,
+    count,
+    interval,
+    number,
+    p_value,
+    percent,
+)
+from lcm_research.survival.comparison import LogRank
+from lcm_research.survival.curves import SurvivalCurve, at_risk_at
+
+__all__ = [
+    "bought_once_sentence",
+    "curve_checks",
+    "hazard_question",
+    "hazard_ratio_sentence",
+    "late_entry_sentence",
+    "log_rank_sentence",
+    "proportionality_check",
+    "proportionality_sentence",
+    "restricted_mean_sentence",
+    "retention_sentence",
+    "return_sentence",
+    "status_text",
+    "stay_question",
+    "stay_sentence",
+    "width_sentence",
+]
+
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+STATUS: Mapping[str, Sentence] = {
+    "used": both("used here", "纳入分析"),
+    "known_before": both("customer known before observation started", "观察期之前已是客户"),
+    "start_not_seen": both("may have started before observation did", "起点可能早于观察期"),
+    "later_spell": both("not the customer's first spell", "不是客户的首个活跃期"),
+    "over_before_entry": both("over before late entry opens", "在延迟进入之前已结束"),
+    "starts_after_cut": both("too young for a lapse to be seen", "开始过晚，尚无法观察到流失"),
+    "no_purchase": both("never bought", "从未购买"),
+}
+
+
+def status_text(status: str) -> Sentence:
+    """What became of a spell, as ``spell_reconciliation`` names it."""
+    return STATUS[status]
+
+
+def _in_words(text: Mapping[str, str] | str, language: Language) -> str:
+    """A segment's label, or a group's name, in one language; its other language where it has no such words."""
+    return text if isinstance(text, str) else text.get(language, next(iter(text.values()), ""))
+
+
+def _told(estimate: Estimate, language: Language, *, of_share: bool = False) -> str:
+    """What stands in brackets: the interval and the number of customers."""
+    fmt = percent if of_share else number
+    comma = ", " if language == "en" else "，"
+    between = interval(estimate.lower, estimate.upper, language, fmt, estimate.level)
+    return f"{between}{comma}n = {count(estimate.n)}"
+
+
+def retention_sentence(estimate: Estimate, *, day: int, window_days: int) -> Sentence:
+    """Share of new customers that goes on past ``day`` without a silence longer than the window."""
+    en, zh = (_told(estimate, language, of_share=True) for language in LANGUAGES)
+    share = percent(estimate.value)
+    return both(
+        f"{share} of new customers are still buying {day} days after their first purchase, without a silence of more "
+        f"than {window_days} days until then ({en}).",
+        f"首次购买 {day} 天后，{share} 的新客户仍在购买，其间没有超过 {window_days} 天的沉默（{zh}）。",
+    )
+
+
+def restricted_mean_sentence(estimate: Estimate, *, horizon_days: int) -> Sentence:
+    """Mean days until the lapse within the horizon."""
+    value = number(estimate.value)
+    return both(
+        f"Within {horizon_days} days of their first purchase new customers keep buying for {value} days on average "
+        f"({_told(estimate, 'en')}).",
+        f"首次购买后 {horizon_days} 天内，新客户平均持续购买 {value} 天（{_told(estimate, 'zh')}）。",
+    )
+
+
+def stay_question(group: str, other: str, *, by: Mapping[str, str] | str) -> Sentence:
+    """Ask who stays longer; ``by`` is the segment's label, by language."""
+    return both(
+        f"By {_in_words(by, 'en')}: do customers in “{group}” stay longer than those in “{other}”?",
+        f"按{_in_words(by, 'zh')}：“{group}”的客户比“{other}”的客户留存更久吗？",
+    )
+
+
+def stay_sentence(
+    difference: Estimate, group: str, other: str, *, by: Mapping[str, str] | str, horizon_days: int
+) -> Sentence:
+    """Who stays longer, by a difference of restricted means (``group`` less ``other``); or that the data do not say."""
+    sign = difference.sign()
+    if sign < 0:
+        turned = replace(
+            difference, value=-difference.value, lower=-difference.upper, upper=-difference.lower, leave_one_out=None
+        )
+        return stay_sentence(turned, other, group, by=by, horizon_days=horizon_days)
+    en, zh = (_told(difference, language) for language in LANGUAGES)
+    days, by_en, by_zh = number(difference.value), _in_words(by, "en"), _in_words(by, "zh")
+    if sign > 0:
+        return both(
+            f"By {by_en}: customers in “{group}” stay longer than those in “{other}” "
+            f"({days} days within the first {horizon_days}, {en}).",
+            f"按{by_zh}：“{group}”的客户比“{other}”的客户留存更久（前 {horizon_days} 天内相差 {days} 天，{zh}）。",
+        )
+    return both(
+        f"By {by_en}: the data do not separate how long customers in “{group}” and in “{other}” stay "
+        f"({days} days within the first {horizon_days}, {en}).",
+        f"按{by_zh}：数据未能区分“{group}”与“{other}”的客户的留存时间（前 {horizon_days} 天内相差 {days} 天，{zh}）。",
+    )
+
+
+def hazard_question(group: str, other: str, *, by: Mapping[str, str] | str) -> Sentence:
+    """Ask who lapses at the higher rate after the first day."""
+    return both(
+        f"By {_in_words(by, 'en')}: of those who bought again, do those in “{group}” lapse faster than in “{other}”?",
+        f"按{_in_words(by, 'zh')}：再次购买的客户中，“{group}”比“{other}”流失更快吗？",
+    )
+
+
+def hazard_ratio_sentence(ratio: Estimate, group: str, other: str, *, by: Mapping[str, str] | str) -> Sentence:
+    """Who lapses at the higher daily rate, among those who go on past their first day."""
+    sign = ratio.sign(1.0)
+    en = f"(hazard ratio {number(ratio.value)}, {_told(ratio, 'en')})"
+    zh = f"（风险比 {number(ratio.value)}，{_told(ratio, 'zh')}）"
+    by_en, by_zh = f"By {_in_words(by, 'en')}, among customers who bought again:", f"按{_in_words(by, 'zh')}"
+    if sign:
+        rate_en, rate_zh = ("higher", "更高") if sign > 0 else ("lower", "更低")
+        return both(
+            f"{by_en} those in “{group}” lapse at a {rate_en} rate than those in “{other}” {en}.",
+            f"{by_zh}：再次购买的客户中，“{group}”的流失风险比“{other}”{rate_zh}{zh}。",
+        )
+    return both(
+        f"{by_en} the data do not separate the rates at which those in “{group}” and in “{other}” lapse {en}.",
+        f"{by_zh}：再次购买的客户中，数据未能区分“{group}”与“{other}”的流失风险{zh}。",
+    )
+
+
+def bought_once_sentence(share: Estimate, *, window_days: int) -> Sentence:
+    """Share of new customers who bought on one day and never within the window again."""
+    en, zh = (_told(share, language, of_share=True) for language in LANGUAGES)
+    value = percent(share.value)
+    return both(
+        f"{value} of new customers bought on one day and then not again for more than {window_days} days ({en}).",
+        f"{value} 的新客户只在一天购买过，此后超过 {window_days} 天没有再买（{zh}）。",
+    )
+
+
+def return_sentence(share: Estimate, *, day: int) -> Sentence:
+    """Share of lapsed customers who buy again within ``day`` days of the declared lapse."""
+    en, zh = (_told(share, language, of_share=True) for language in LANGUAGES)
+    value = percent(share.value)
+    return both(
+        f"Of the customers who lapsed, {value} bought again within {day} days after the lapse was declared ({en}).",
+        f"流失客户中，{value} 在判定流失后的 {day} 天内再次购买（{zh}）。",
+    )
+
+
+def log_rank_sentence(test: LogRank, *, alpha: float) -> Sentence:
+    """Whether the curves of the groups differ at level ``alpha``."""
+    k, n = len(test.groups), count(int(test.n.sum()))
+    told = f"χ² = {number(test.chi_square)}, df = {test.degrees_of_freedom}, {p_value(test.p_value)}, n = {n}"
+    if test.p_value < alpha:
+        return both(
+            f"The curves of the {k} groups differ (log-rank {told}).",
+            f"{k} 个组的留存曲线存在差异（对数秩检验 {told}）。",
+        )
+    return both(
+        f"The data do not separate the curves of the {k} groups (log-rank {told}).",
+        f"数据未能区分 {k} 个组的留存曲线（对数秩检验 {told}）。",
+    )
+
+
+def proportionality_sentence(test: pd.DataFrame, *, alpha: float) -> Sentence:
+    """Whether the hazard ratios hold over a customer's life, by the global row of the test."""
+    row = test[test["covariate"] == "GLOBAL"]
+    chi_square, df, p = (float(row[c].iloc[0]) for c in ("chi_square", "degrees_of_freedom", "p_value"))
+    told = f"χ² = {number(chi_square)}, df = {df:.0f}, {p_value(p)}"
+    if p < alpha:
+        return both(
+            f"The hazard ratios change over a customer's life ({told}): read them as averages, and the restricted "
+            "means first.",
+            f"风险比随时间变化（{told}）：应将其视为平均值，以限制平均留存时间为准。",
+        )
+    return both(
+        f"No change of the hazard ratios over a customer's life was seen ({told}).",
+        f"未见风险比随时间变化（{told}）。",
+    )
+
+
+def late_entry_sentence(headline: Estimate, late: Estimate, *, day: int) -> Sentence:
+    """The share that goes on past ``day``, from every spell under observation and from new customers."""
+    apart = headline.lower > late.upper or late.lower > headline.upper
+    en, zh = (
+        [f"{percent(e.value)}, {_told(e, language, of_share=True)}" for e in (late, headline)] for language in LANGUAGES
+    )
+    verb = "differs from" if apart else "is in line with"
+    verb_zh = "不同" if apart else "一致"
+    return both(
+        f"The share of all spells under observation that goes on past day {day} ({en[0]}) {verb} that of new customers "
+        f"({en[1]}).",
+        f"全部观察到的活跃期在第 {day} 天之后的留存比例（{zh[0]}）与新客户（{zh[1]}）{verb_zh}。",
+    )
+
+
+def width_sentence(grouped: Estimate, model: Estimate) -> Sentence:
+    """How much wider the interval by groups of customers is than the one for independent spells."""
+    ratio = number((grouped.upper - grouped.lower) / (model.upper - model.lower))
+    return both(
+        f"The interval by groups of customers is {ratio} times as wide as the one that takes spells as independent.",
+        f"按客户组计算的区间宽度是假定各活跃期相互独立时的 {ratio} 倍。",
+    )
+
+
+def curve_checks(curve: SurvivalCurve, *, horizon_days: int, min_at_risk: int) -> list[Check]:
+    """What a number read off a curve at ``horizon_days`` rests on: customers still at risk, and groups with a lapse."""
+    at_risk = at_risk_at(curve, horizon_days)
+    groups = 0 if curve.groups_with_event is None else int(curve.groups_with_event[-1])
+    return [
+        Check(
+            name=both("Enough customers followed to the horizon", "有足够的客户被观察到期限"),
+            passed=at_risk >= min_at_risk,
+            note=both(
+                f"{count(at_risk)} customers are at risk on day {horizon_days}; at least {min_at_risk} are asked for.",
+                f"第 {horizon_days} 天的风险集有 {count(at_risk)} 人；要求至少 {min_at_risk} 人。",
+            ),
+        ),
+        Check(
+            name=both("Enough groups of customers for the interval", "客户组数足以计算区间"),
+            passed=groups >= FEW_GROUPS,
+            note=both(
+                f"{groups} of 100 groups of customers hold a lapse; at least {FEW_GROUPS} are asked for.",
+                f"100 个客户组中有 {groups} 个出现流失；要求至少 {FEW_GROUPS} 个。",
+            ),
+        ),
+    ]
+
+
+def proportionality_check(test: pd.DataFrame, *, alpha: float) -> Check:
+    """Whether the hazard ratios hold over a customer's life, as a check beside a ratio."""
+    p = float(test.loc[test["covariate"] == "GLOBAL", "p_value"].iloc[0])
+    return Check(
+        name=both("Hazard ratios constant over a customer's life", "风险比不随时间变化"),
+        passed=p >= alpha,
+        note=proportionality_sentence(test, alpha=alpha),
+    )
