@@ -1,1 +1,1 @@
-"""From a finished run to pages that can be read offline and trusted."""
+"""The published page: notebooks, findings and manifests become HTML that is safe, accessible and offline."""
