@@ -10,7 +10,8 @@ Every error and warning that the workbench raises on purpose.
 
     LcmWarning                  the result stands but deserves doubt; shown beside the number
     ├── FewEventsWarning        an estimate rests on few events or few groups of customers
-    └── SparseCellWarning       a cell of a table was hardly ever visited
+    ├── SparseCellWarning       a cell of a table was hardly ever visited
+    └── MissingFontWarning      a label has characters that no font of this machine draws
 
 A message says what was expected, what came, where, and what to do next.
 """
@@ -25,6 +26,7 @@ __all__ = [
     "FewEventsWarning",
     "LcmError",
     "LcmWarning",
+    "MissingFontWarning",
     "MissingTableError",
     "ModelError",
     "RunError",
@@ -72,6 +74,10 @@ class FewEventsWarning(LcmWarning):
 
 class SparseCellWarning(LcmWarning):
     """A cell of a table was hardly ever visited."""
+
+
+class MissingFontWarning(LcmWarning):
+    """A label has characters that no font of this machine draws; readers' browsers may draw them."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

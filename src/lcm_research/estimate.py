@@ -94,7 +94,7 @@ def by_replicate(counts: pd.DataFrame, values: list[str], index: list[str], leve
     shape = (N_GROUPS, *(len(level) for level in levels))
     codes = [counts["replicate"].to_numpy(np.int64)]
     for column, level in zip(index, levels, strict=True):
-        code = level.get_indexer(counts[column])
+        code = level.get_indexer(pd.Index(counts[column]))
         if (code < 0).any():
             unknown = sorted(set(counts[column][code < 0].astype(str)))[:3]
             raise ModelError(f"column '{column}' holds {unknown}, which is not among its declared levels")

@@ -11,7 +11,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 
-from lcm_research.errors import ModelError
+from lcm_research.errors import MissingFontWarning, ModelError
 from lcm_research.estimate import Estimate
 from lcm_research.findings import emit as emit_module
 from lcm_research.findings.emit import BLANK, Emit
@@ -132,7 +132,7 @@ def test_a_label_that_no_font_draws_is_warned_of_with_the_font_to_install(shown:
     fig, ax = figure()
     with mpl.rc_context({"font.family": ["DejaVu Sans"]}):
         ax.text(0, 0, "留存")
-        with pytest.warns(emit_module.MissingFontWarning, match="install fonts-noto-cjk"):
+        with pytest.warns(MissingFontWarning, match="install fonts-noto-cjk"):
             door().figure(fig, id="curve", title="t", alt="a line", smallest_group=None)
     assert "留存" in shown[0][0][FIGURE_MIME]
 

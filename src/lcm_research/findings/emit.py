@@ -20,7 +20,7 @@ import pandas as pd
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from lcm_research.errors import LcmWarning, ModelError
+from lcm_research.errors import MissingFontWarning, ModelError
 from lcm_research.estimate import Estimate
 from lcm_research.findings.finding import (
     FIGURE_MIME,
@@ -37,13 +37,9 @@ from lcm_research.findings.wording.common import count, estimate_text, number
 from lcm_research.privacy import small_cells, small_rows
 from lcm_research.study import Hypothesis
 
-__all__ = ["Emit", "MissingFontWarning"]
+__all__ = ["Emit"]
 
 BLANK = "·"
-
-
-class MissingFontWarning(LcmWarning):
-    """A label has characters that no font of this machine draws; readers' browsers may draw them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +83,7 @@ class Emit:
             verdict=verdict(estimate, registered) if registered else None,
             registered=registered is not None,
             null=registered.null if registered else null,
+            claimed=registered.value if registered else None,
         )
         text = f"**{question[self.language]}** {sentence[self.language]}"
         display({FINDING_MIME: made.record(), "text/markdown": text}, raw=True)
@@ -221,8 +218,10 @@ def _html(record: Mapping[str, Any]) -> str:
 def _svg(figure: Figure) -> str:
     """Draw a figure as SVG: the same bytes for the same figure, no date, ids from a fixed salt."""
     buffer = io.StringIO()
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": "lcm_research"}
-    with mpl.rc_context(fixed), warnings.catch_warnings(record=True) as caught:
+    with (
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lcm_research"}),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
     missing = [w for w in caught if "missing from" in str(w.message)]

@@ -47,6 +47,7 @@ class Finding:
     verdict: str | None = None
     registered: bool = False
     null: float | None = None
+    claimed: float | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the record without notebook and cell, which the run adds; numbers to 10 significant digits."""
@@ -66,7 +67,8 @@ class Finding:
             "verdict": self.verdict,
             "sentence": dict(self.sentence),
             "registered": self.registered,
-            "null_value": rounded(self.null) if self.null is not None else None,
+            "null_value": None if self.null is None else rounded(self.null),
+            "claimed": None if self.claimed is None else rounded(self.claimed),
         }
 
 
