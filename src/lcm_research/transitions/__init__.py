@@ -1,1 +1,1 @@
-"""How customers move between stages, on counts."""
+"""How customers move between the stages of the lifecycle, as a Markov chain in discrete time."""

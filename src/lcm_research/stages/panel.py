@@ -1,0 +1,233 @@
+"""
+The dense stage panel: the stage of every customer at the end of every period since the first contact.
+
+A stage at the end of a period depends on rows up to that day only. Customers are followed through silent periods
+too, to the last whole month. Where the data cannot tell the stage it is ``unknown``: without a complete history, a
+customer whose last purchase may lie before the observation window has no known recency until the window is
+longer than the churn window.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NotRequired, TypedDict, Unpack
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from lcm_research.data.reduction import Tables, reduction
+from lcm_research.errors import StudyError
+from lcm_research.stages.calendar import months, period_of_each_day
+from lcm_research.stages.rules import StageRules, stage_rules
+from lcm_research.stages.scheme import WINDOW
+from lcm_research.stages.steps import activity, fill_silent_periods, primitives, primitives_before, steps_of
+
+__all__ = ["ANY", "UNKNOWN", "customers_by_move", "customers_by_use", "stage_panel", "stage_stock", "transition_counts"]
+
+UNKNOWN = "unknown"
+"""Stage of a customer-period that the data cannot tell."""
+
+ANY = "(any)"
+"""Destination of ``customers_by_move`` that stands for all of them."""
+
+History = Literal["complete", "from_observation_start"]
+
+
+class PanelOptions(TypedDict):
+    """
+    What every count of the panel is told, in JSON-able values.
+
+    ``scheme`` (a name or ``Scheme.definition()``), ``thresholds`` and ``window_days`` are what
+    ``StageRules.parameters`` returns; the others are those of ``stage_panel``.
+    """
+
+    scheme: str | Mapping[str, Any]
+    thresholds: Mapping[str, float]
+    window_days: int
+    period: Literal["month"]
+    observation_start_day: int
+    as_of_day: int
+    history: History
+    by: NotRequired[Sequence[str]]
+
+
+def stage_panel(
+    tables: Tables,
+    *,
+    rules: StageRules,
+    observation_start_day: int,
+    as_of_day: int,
+    history: History,
+    by: Sequence[str] = (),
+) -> ir.Table:
+    """
+    Return one row for each customer and period since the first contact, in the engine.
+
+    Parameters
+    ----------
+    tables : Tables
+        With ``customers`` and ``transactions``.
+    rules : StageRules
+        The scheme with its thresholds.
+    observation_start_day, as_of_day : int
+        The window, in days since 1970-01-01. Periods are the calendar months that touch it and are over by
+        ``as_of_day``; later rows are not read.
+    history : {"complete", "from_observation_start"}
+        Whether the tables hold each customer's whole history. Otherwise rows before the window are not read, and
+        a customer first seen before it, or at an unknown time, is ``unknown`` until a purchase and the end of
+        the churn window.
+    by : list of str
+        Segments: columns of ``customers`` to keep.
+
+    Returns
+    -------
+    Ibis table
+        customer_id, replicate, the segments, period, period_start, ``code`` (place of the stage in
+        ``rules.stages``, -1 where unknown) and ``was`` (the code one period before; missing in the first).
+    """
+    calendar = months(observation_start_day=observation_start_day, as_of_day=as_of_day)
+    since = None if history == "complete" else observation_start_day
+    steps = steps_of(activity(tables, period_of_each_day(calendar), since, int(calendar["end_day"].iloc[-1])))
+    steps = steps.join(_people(tables, history, observation_start_day, by), "customer_id", how="inner")
+    dense = fill_silent_periods(steps, calendar)
+    warm = observation_start_day + int(rules.thresholds[WINDOW])
+
+    def code(known_then: Mapping[str, ir.Value], end_day: ir.IntegerValue) -> ir.IntegerValue:
+        known = dense.known | ((end_day >= warm) & (known_then["n"] > 0))
+        return known.ifelse(rules.code(known_then), -1)
+
+    now, before = primitives(dense), primitives_before(dense)
+    existed = (dense.period > 0) & (dense.silent | dense.step_period_before.notnull())
+    was = existed.ifelse(code(before, dense.end_day_before), ibis.null("int64"))
+    panel = dense.mutate(code=code(now, dense.end_day), was=was)
+    return panel.select("customer_id", "replicate", *by, "period", "period_start", "code", "was")
+
+
+def _people(tables: Tables, history: History, observation_start_day: int, by: Sequence[str]) -> ir.Table:
+    """Return each customer's replicate, segments and whether the whole history is known."""
+    customers = tables["customers"]
+    known: ir.BooleanValue = ibis.literal(history == "complete")
+    if history != "complete" and "first_seen_at_day" in customers.columns:
+        known = (customers.first_seen_at_day >= observation_start_day).fill_null(False)
+    return customers.select("customer_id", "replicate", *by, known=known)
+
+
+def _panel_of(
+    tables: Tables,
+    *,
+    scheme: str | Mapping[str, Any],
+    thresholds: Mapping[str, float],
+    window_days: int,
+    period: Literal["month"],
+    **window: Any,
+) -> tuple[ir.Table, StageRules]:
+    if period != "month":
+        raise StudyError(f"expected period='month', the only one there is; came {period!r}")
+    rules = stage_rules(scheme, window_days=window_days, thresholds=thresholds)
+    return stage_panel(tables, rules=rules, **window), rules
+
+
+@reduction(
+    keys={"from_stage": "object", "to_stage": "object", "period_start": "object", "replicate": "int64"},
+    counts={"n": "int64"},
+)
+def transition_counts(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
+    """
+    Count customers' moves between stages from the end of one period to the end of the next.
+
+    A customer who stays is counted as well. ``period_start`` is the first day of the period in which the move
+    happened, the later one. Customer-periods with an unknown stage at either end are not counted.
+
+    Parameters
+    ----------
+    tables : Tables
+    **options
+        See ``PanelOptions``.
+
+    Returns
+    -------
+    Ibis table
+        from_stage, to_stage, period_start, the segments, replicate; n customers.
+    """
+    panel, rules = _panel_of(tables, **options)
+    by = options.get("by", ())
+    moved = panel.filter((panel.code >= 0) & (panel.was >= 0))
+    cells = moved.group_by("was", "code", "period_start", *by, "replicate").agg(n=moved.count())
+    return cells.select(
+        "period_start", *by, "replicate", "n", from_stage=rules.name(cells.was), to_stage=rules.name(cells.code)
+    )
+
+
+@reduction(keys={"period_start": "object", "stage": "object", "replicate": "int64"}, counts={"n": "int64"})
+def stage_stock(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
+    """
+    Count the customers in each stage at the end of each period, ``unknown`` among them.
+
+    Options: see ``PanelOptions``. Nobody leaves the panel, so the last period holds every
+    customer who was ever seen.
+
+    Returns
+    -------
+    Ibis table
+        period_start, stage, the segments, replicate; n customers.
+    """
+    panel, rules = _panel_of(tables, **options)
+    by = options.get("by", ())
+    cells = panel.group_by("period_start", "code", *by, "replicate").agg(n=panel.count())
+    return cells.select("period_start", *by, "replicate", "n", stage=rules.name(cells.code).fill_null(UNKNOWN))
+
+
+@reduction(keys={"from_stage": "object", "to_stage": "object", "replicate": "int64"}, counts={"n_customers": "int64"})
+def customers_by_move(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
+    """
+    Count the different customers who made each move at least once.
+
+    ``transition_counts`` counts a customer who stays dormant for six months six times; this counts heads. The
+    destination ``(any)`` holds everybody who started a period in a stage. Options: see
+    ``PanelOptions``.
+
+    Returns
+    -------
+    Ibis table
+        from_stage, to_stage, the segments, replicate; n_customers.
+    """
+    panel, rules = _panel_of(tables, **options)
+    by = options.get("by", ())
+    moved = panel.filter((panel.code >= 0) & (panel.was >= 0))
+    # a bit for each destination: one pass over the panel, however many moves a customer made
+    bits = [(moved.code == place).cast("int64").max() * 2**place for place in range(len(rules.stages))]
+    made = moved.group_by("customer_id", "was", *by, "replicate").agg(moves=functools.reduce(operator.add, bits))
+    kinds = made.group_by("was", "moves", *by, "replicate").agg(n_customers=made.count())
+    cells = kinds.cross_join(ibis.memtable(_destinations(rules.stages)))
+    cells = cells.filter((cells.moves & cells.mask) != 0)
+    cells = cells.group_by("was", "to_stage", *by, "replicate").agg(n_customers=cells.n_customers.sum())
+    return cells.select("to_stage", *by, "replicate", "n_customers", from_stage=rules.name(cells.was))
+
+
+@reduction(keys={"status": "object", "replicate": "int64"}, counts={"n_customers": "int64"})
+def customers_by_use(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
+    """
+    Count every customer of the study by what the panel makes of them; options: see ``PanelOptions``, without ``by``.
+
+    Returns
+    -------
+    Ibis table
+        status, replicate; n_customers. ``used``: the stage is known at the end of two months in a row;
+        ``not_twice``: followed, but it never is; ``not_seen``: no contact by the end of the last whole month.
+    """
+    panel, _ = _panel_of(tables, **options)
+    twice = ((panel.code >= 0) & (panel.was >= 0)).fill_null(False)
+    followed = panel.group_by("customer_id").agg(used=twice.cast("int64").max())
+    everybody = tables["customers"].select("customer_id", "replicate").left_join(followed, "customer_id")
+    status = ibis.cases((everybody.used == 1, "used"), (everybody.used == 0, "not_twice"), else_="not_seen")
+    told = everybody.select("replicate", status=status)
+    return told.group_by("status", "replicate").agg(n_customers=told.count())
+
+
+def _destinations(stages: Sequence[str]) -> pd.DataFrame:
+    """Return the bits that stand for each destination and, under ``(any)``, for all of them."""
+    bits = [(stage, 1 << place) for place, stage in enumerate(stages)]
+    return pd.DataFrame([*bits, (ANY, (1 << len(stages)) - 1)], columns=["to_stage", "mask"])
