@@ -38,6 +38,7 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
     "transition_counts": [PANEL | {"by": ["region"]}, PANEL | {"scheme": "pnmc"}],
     "stage_stock": [PANEL],
     "customers_by_move": [PANEL],
+    "customers_by_use": [PANEL],
     "edge_counts": [JOURNEYS | {"collapse_repeats": flag} for flag in (True, False)],
     "touch_sums": [JOURNEYS | {"collapse_repeats": True}],
     "channel_customers": [JOURNEYS],
@@ -45,7 +46,7 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
     "rows_by_month": [{"first_day": 19358, "last_day": 20088}],
     "rows_at_edges": [WINDOW | {"edge_days": 7}],
     "repeated_rows": [{}],
-    "customers_by_history": [WINDOW],
+    "customers_by_history": [WINDOW | {"window_days": 120}],
 }
 
 

@@ -29,9 +29,9 @@ def store(path: Path) -> None:
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         cell["id"] = f"{path.stem[:2]}-{number:02d}"
         if cell.cell_type == "code":
-            cell.execution_count = None
             emitted = [o for o in cell.outputs if FINDING in o.get("data", {})]
             cell.outputs = emitted if "emit.finding(" in cell.source else []
+            cell.execution_count = number if cell.outputs else None  # nbval passes over outputs without one
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 

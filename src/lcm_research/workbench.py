@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lcm_research import __version__
 from lcm_research.data.backend import connect, open_tables
 from lcm_research.data.cache import cache_folder
 from lcm_research.data.reduction import Reduction, Tables
@@ -97,6 +98,24 @@ class Workbench:
         """Return the text in the study's language."""
         return {"en": en, "zh": zh}[self.language]
 
+    def provenance(self, **chosen: Any) -> None:
+        """Publish what a chapter was made from: the study, its data, and what the chapter had ``chosen``."""
+        about = {
+            self.say(en="study", zh="研究"): self.study.study,
+            self.say(en="observed", zh="观察期"): f"{self.study.observation_start} – {self.study.as_of}",
+            self.say(en="data fingerprint", zh="数据指纹"): self.ingested.fingerprint[:16],
+            self.say(en="seed", zh="随机种子"): self.study.engine.seed,
+            "lcm_research": __version__,
+        }
+        rows = [(name, _written(value)) for name, value in (about | chosen).items()]
+        self.emit.table(
+            pd.DataFrame(rows, columns=["what", "value"]),
+            id="provenance",
+            title=self.say(en="What this chapter was made from", zh="本章所用的参数与数据"),
+            n=None,
+            labels={"what": self.say(en="item", zh="项目"), "value": self.say(en="value", zh="取值")},
+        )
+
     def segment_label(self, name: str) -> str:
         """Return what the study calls a segment, in its language."""
         segment = self.study.segments.get(name)
@@ -106,6 +125,12 @@ class Workbench:
     def days(self, day: date) -> int:
         """Return a date as days since 1970-01-01."""
         return (day - EPOCH).days
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {item}" for name, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def open_study(study: str | Path) -> Workbench:

@@ -300,21 +300,3 @@ SAMPLE = (
 def test_every_reduction_compiles_for_spark() -> None:
     for expression in expressions(tables(*SAMPLE)):
         assert compilers.PySparkCompiler().to_sqlglot(expression.unbind()).sql("spark")
-
-
-@pytest.mark.spark
-def test_spark_counts_what_duckdb_counts() -> None:
-    pytest.importorskip("pyspark")
-    from pyspark.sql import SparkSession
-
-    session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    session = session.config("spark.sql.shuffle.partitions", "1").config("spark.sql.codegen.wholeStage", "false")
-    session = session.getOrCreate()
-    try:
-        spark, study = ibis.pyspark.connect(session), tables(*SAMPLE)
-        there = Tables({name: spark.create_view(name, study[name], overwrite=True) for name in study})
-        here, from_spark = expressions(study)[0], expressions(there)[0]
-        expected, counted = (e.to_pandas().sort_values(list(here.columns)) for e in (here, from_spark))
-        assert counted.to_numpy().tolist() == expected.to_numpy().tolist()
-    finally:
-        session.stop()

@@ -8,8 +8,8 @@ from lcm_research.pages.prose import Prose, first_title
 from lcm_research.pages.words import Words
 
 
-def html(markdown: str, *, formulas: bool = True) -> str:
-    return str(Prose(Words("en")).html(markdown, formulas=formulas))
+def html(markdown: str) -> str:
+    return str(Prose(Words("en")).html(markdown))
 
 
 def test_formulas_become_mathml() -> None:
@@ -18,10 +18,6 @@ def test_formulas_become_mathml() -> None:
     assert '<math display="block">' in made
     assert "<mfrac>" in made
     assert "$" not in made
-
-
-def test_money_in_a_sentence_is_no_formula() -> None:
-    assert "<math" not in html("between $5 and $6 a day", formulas=False)
 
 
 def test_money_in_authored_text_is_no_formula() -> None:
@@ -38,21 +34,21 @@ def test_chinese_in_formulas_stays() -> None:
 
 def test_headings_leave_no_gap_and_stay_below_the_title() -> None:
     prose = Prose(Words("en"))
-    prose.html("# Again\n\n#### Deep\n\n## Back\n\n##### Deeper\n", formulas=True)
+    prose.html("# Again\n\n#### Deep\n\n## Back\n\n##### Deeper\n")
     assert [heading.level for heading in prose.outline.headings] == [2, 3, 2, 3]
 
 
 def test_headings_of_the_same_text_get_different_ids() -> None:
     prose = Prose(Words("en"))
-    prose.html("## Check\n\n## Check\n", formulas=True)
-    prose.html("## Check\n", formulas=True)
+    prose.html("## Check\n\n## Check\n")
+    prose.html("## Check\n")
     anchors = [heading.anchor for heading in prose.outline.headings]
     assert anchors == ["section-Check", "section-Check.2", "section-Check.3"]
 
 
 def test_a_link_to_a_heading_leads_to_its_id() -> None:
     prose = Prose(Words("zh"))
-    made = prose.html("[下文](#结论有多可信)\n\n## 结论有多可信\n", formulas=True)
+    made = prose.html("[下文](#结论有多可信)\n\n## 结论有多可信\n")
     assert 'href="#section-%E7%BB%93' in made
     assert 'id="section-结论有多可信"' in made
 

@@ -106,9 +106,7 @@ class Reduction:
         return read_or_make(path, lambda: self.execute(tables, **parameters))
 
 
-def reduction(
-    *, keys: Mapping[str, str], counts: Mapping[str, str]
-) -> Callable[[Callable[..., ir.Table]], Reduction]:
+def reduction(*, keys: Mapping[str, str], counts: Mapping[str, str]) -> Callable[[Callable[..., ir.Table]], Reduction]:
     """
     Declare a function that builds counts as a reduction.
 

@@ -105,7 +105,7 @@ class Chapter:
     n_cards: int
 
 
-def chapter(notebook: Json, findings: Sequence[Json], words: Words) -> Chapter:
+def chapter(notebook: Json, findings: Sequence[Json], words: Words, *, name: str) -> Chapter:
     """
     Turn an executed notebook into a chapter.
 
@@ -115,17 +115,20 @@ def chapter(notebook: Json, findings: Sequence[Json], words: Words) -> Chapter:
         In the notebook format, version 4.
     findings : list of mapping
         The records of the run; they add to a finding in the notebook the cell that the run found it in.
+    name : str
+        What the run calls the notebook.
     words : Words
         Of the page's language; Markdown cells tagged with the other one are left out.
     """
-    return _Reader(words, {record.get("id"): record for record in findings}).read(notebook)
+    return _Reader(words, name, {record.get("id"): record for record in findings}).read(notebook)
 
 
 class _Reader:
     """Reads one notebook; it keeps count of tables and figures, and of the headings seen so far."""
 
-    def __init__(self, words: Words, records: Mapping[Any, Json]) -> None:
+    def __init__(self, words: Words, name: str, records: Mapping[Any, Json]) -> None:
         self.words = words
+        self.name = name
         self.records = records
         self.prose = Prose(words)
         self.n_tables = self.n_figures = 0
@@ -150,7 +153,7 @@ class _Reader:
     def _section(self, n: int, cell: Json, title: str | None) -> Section | None:
         source = _joined(cell.get("source"))
         if cell.get("cell_type") == "markdown":
-            html = self.prose.html(_without_title(source, title), formulas=True)
+            html = self.prose.html(_without_title(source, title))
             parts: tuple[Part, ...] = (TextPart(html=html),) if html.strip() else ()
             code = None
         elif cell.get("cell_type") == "code":
@@ -185,7 +188,7 @@ class _Reader:
         return self.words("chapter.parameters") if "parameters" in tags else self.words("chapter.code", n=n)
 
     def _part(self, output: Json) -> Part | None:
-        """Return an output that was emitted, or text in our wording; None for everything else."""
+        """Return an output that was emitted; None for everything else."""
         data = output.get("data") or {}
         described = (output.get("metadata") or {}).get("lcm") or {}
         if WITHHELD_MIME in data:
@@ -196,8 +199,6 @@ class _Reader:
             return self._table(data[TABLE_MIME])
         if FIGURE_MIME in data and described.get("kind") == "figure":
             return self._figure(_joined(data[FIGURE_MIME]), described)
-        if "text/markdown" in data and "text/html" not in data:
-            return TextPart(html=self.prose.html(_joined(data["text/markdown"]), formulas=False))
         return None
 
     def _finding(self, record: Json) -> FindingPart:
@@ -221,7 +222,7 @@ class _Reader:
             note=self.words.text(record.get("note")),
             columns=columns,
             rows=rows,
-            file=_file("tables", record.get("id"), "csv"),
+            file=self._file("tables", record.get("id"), "csv"),
         )
 
     def _figure(self, svg: str, described: Json) -> FigurePart | None:
@@ -236,8 +237,15 @@ class _Reader:
             src="data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
             width=_pixels(svg, "width"),
             height=_pixels(svg, "height"),
-            file=_file("figures", described.get("id"), "svg"),
+            file=self._file("figures", described.get("id"), "svg"),
         )
+
+    def _file(self, folder: str, id: Any, suffix: str) -> str | None:
+        """Return where the run keeps a table or a figure of this notebook; None where its id is no id."""
+        try:
+            return f"{folder}/{self.name}.{valid_id(str(id))}.{suffix}"
+        except ModelError:
+            return None
 
 
 def _tags(cell: Json) -> set[str]:
@@ -259,13 +267,6 @@ def _cell(text: str, numeric: bool) -> tuple[str, str]:
     """Split ``12.4 (8.1 to 16.9)`` into the number and its interval."""
     match = re.fullmatch(r"([^()（）]*\S)\s*([(（].*[)）])", text) if numeric else None
     return (match.group(1), match.group(2)) if match else (text, "")
-
-
-def _file(folder: str, id: Any, suffix: str) -> str | None:
-    try:
-        return f"{folder}/{valid_id(str(id))}.{suffix}"
-    except ModelError:
-        return None
 
 
 def _pixels(svg: str, attribute: str) -> int | None:

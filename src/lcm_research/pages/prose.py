@@ -60,24 +60,16 @@ class Prose:
 
     def __init__(self, words: Words) -> None:
         self._renderer = _Renderer(words)
-        plugins = [table_plugin, strikethrough]
-        self._with_formulas = mistune.Markdown(self._renderer, plugins=[*plugins, math_plugin])
-        self._without = mistune.Markdown(self._renderer, plugins=plugins)
+        self._reader = mistune.Markdown(self._renderer, plugins=[table_plugin, strikethrough, math_plugin])
 
     @property
     def outline(self) -> Outline:
         """The headings rendered so far."""
         return self._renderer.outline
 
-    def html(self, markdown: str, *, formulas: bool) -> Markup:
-        """
-        Return ``markdown`` as HTML.
-
-        ``formulas`` says whether ``$`` opens a formula: in a text that authors wrote, but not in a sentence
-        about data, where it is money.
-        """
-        reader = self._with_formulas if formulas else self._without
-        return Markup(clean(str(reader(_without_comments(markdown)))))
+    def html(self, markdown: str) -> Markup:
+        """Return ``markdown`` as HTML; ``$`` opens a formula."""
+        return Markup(clean(str(self._reader(_without_comments(markdown)))))
 
 
 class _Renderer(mistune.HTMLRenderer):

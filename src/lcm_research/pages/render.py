@@ -46,9 +46,7 @@ class StudyEntry:
     failure: Json | None = None
 
 
-def render_notebook(
-    nb: Json, *, run: Json, findings: Sequence[Json], language: Language, name: str | None = None
-) -> str:
+def render_notebook(nb: Json, *, run: Json, findings: Sequence[Json], language: Language, name: str) -> str:
     """
     Return the page of an executed notebook.
 
@@ -62,12 +60,11 @@ def render_notebook(
         The run's manifest.
     findings : list of mapping
         The records of this notebook, as ``findings.json`` holds them.
-    name : str, optional
-        What the manifest calls the notebook; what its findings call it where absent.
+    name : str
+        What the manifest calls the notebook.
     """
     words = Words(language)
-    made = chapter(nb, findings, words)
-    name = name or next((str(record["notebook"]) for record in findings if record.get("notebook")), None)
+    made = chapter(nb, findings, words, name=name)
     about: Json = next((n for n in run.get("notebooks") or () if n.get("name") == name), {})
     title = made.title or words.text(about.get("title")) or str(about.get("name") or run.get("study", ""))
     return _page(

@@ -1,0 +1,5 @@
+"""``python -m lcm_research`` is ``lcm``."""
+
+from lcm_research.cli import main
+
+main()

@@ -1,0 +1,88 @@
+"""
+What would leave a planned notebook without an answer, found in the counts before anything starts.
+
+A notebook whose table is missing is skipped and says so. Data in which nobody lapses, or everybody is in one
+stage all along, are more likely a wrong word in the study than a finding, so the study is refused instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from lcm_research.errors import DataError
+from lcm_research.run.plan import Plan
+
+if TYPE_CHECKING:
+    from lcm_research.data.ingested import Ingested
+    from lcm_research.workbench import Workbench
+
+__all__ = ["refuse_unanswerable"]
+
+
+def refuse_unanswerable(plan: Plan, ingested: Ingested) -> None:
+    """
+    Refuse a study whose data cannot answer a notebook that it plans.
+
+    Raises
+    ------
+    DataError, StudyError
+        Naming the notebook, what its data lack, and what to change.
+    """
+    from lcm_research.workbench import Workbench
+
+    lcm = Workbench(study=plan.study, ingested=ingested)
+    if lcm.has("transactions"):
+        for notebook in plan.notebooks:
+            CHECKS.get(notebook.name, lambda _: None)(lcm)
+
+
+def _someone_lapses(lcm: Workbench) -> None:
+    from lcm_research.survival.spells import spell_counts
+
+    window_days = lcm.study.churn.window_days
+    counts = lcm.count(
+        spell_counts,
+        window_days=window_days,
+        observation_start_day=lcm.observation_start_day,
+        as_of_day=lcm.as_of_day,
+        history=lcm.study.data.history,
+        entry="incident",
+        by=[],
+    )
+    if not counts.loc[counts["event_observed"], "n"].sum():
+        raise DataError(
+            f"01_churn_survival: expected customers who fall silent for more than {window_days} days; of "
+            f"{counts['n'].sum():,} new customers that can be followed none does: nothing can be said about who stays; "
+            "choose a shorter churn.window_days, check observation_start and as_of, or leave the notebook out"
+        )
+
+
+def _stages_differ(lcm: Workbench) -> None:
+    from lcm_research.stages.panel import UNKNOWN, stage_stock
+    from lcm_research.stages.rules import stage_rules
+
+    stages = lcm.study.stages
+    rules = stage_rules(stages.scheme, window_days=lcm.study.churn.window_days, thresholds=stages.thresholds)
+    stock = lcm.count(
+        stage_stock,
+        **rules.parameters(),
+        period=stages.period,
+        observation_start_day=lcm.observation_start_day,
+        as_of_day=lcm.as_of_day,
+        history=lcm.study.data.history,
+    )
+    visited = sorted(set(stock["stage"]) - {UNKNOWN})
+    if len(visited) < 2:
+        where = f"'{visited[0]}'" if visited else "no known stage"
+        raise DataError(
+            f"02_stage_markov: expected customers in at least two stages of '{stages.scheme}'; all are in {where} in "
+            "every month: there is no move to count; change stages.thresholds or stages.scheme, widen the observation "
+            "window, or leave the notebook out"
+        )
+
+
+CHECKS: Mapping[str, Callable[[Workbench], None]] = {
+    "01_churn_survival": _someone_lapses,
+    "02_stage_markov": _stages_differ,
+}
