@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+
+from needs import unavailable
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip a test for want of a browser, a font or Spark; where everything is installed (``LCM_CI``), fail it."""
-    if os.environ.get("LCM_CI"):
-        pytest.fail(f"{reason}; with LCM_CI set this is a failure")
-    pytest.skip(reason)
 
 
 def _folder(variable: str, name: str) -> Path:
@@ -43,3 +41,29 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     if "LCM_TEST_CACHE" not in os.environ:
         os.environ["LCM_TEST_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     monkeypatch.setenv("LCM_CACHE", os.environ["LCM_TEST_CACHE"])
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium from LCM_CHROMIUM, the PATH, or playwright's own."""
+    on_path = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    found = os.environ.get("LCM_CHROMIUM") or next(filter(None, on_path), None)
+    with sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(
+                executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            )
+        except PlaywrightError as error:
+            unavailable(f"no Chromium to open pages in ({str(error).splitlines()[0]}); install one or set LCM_CHROMIUM")
+        yield opened
+        opened.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how far each reference case is from the number that was computed elsewhere."""
+    passed = terminalreporter.getreports("passed")
+    told = [str(value) for report in passed for name, value in report.user_properties if name == "deviation"]
+    if told:
+        terminalreporter.section("outside reference numbers: largest relative deviation")
+        for line in sorted(told):
+            terminalreporter.write_line(line)

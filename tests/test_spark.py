@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 import lcm_research
-from conftest import unavailable
 from lcm_research.data.backend import connect, open_tables
 from lcm_research.data.ingested import Ingested
 from lcm_research.data.reduction import Reduction, Tables
 from lcm_research.data.sources import ingest
 from lcm_research.study import Engine, Study, load_study
+from needs import unavailable
 
 pytestmark = pytest.mark.spark
 

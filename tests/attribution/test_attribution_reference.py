@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -45,21 +46,27 @@ def quantity(credit: Credit, measure: str) -> pd.Series:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_credit_is_what_others_computed(source: str, reference: Path, credits_by_model: dict) -> None:
+def test_credit_is_what_others_computed(
+    source: str, reference: Path, credits_by_model: dict, record_property: Any
+) -> None:
     numbers = pd.read_csv(reference / "attribution" / "numbers.csv")
     of_source = numbers[numbers["model"] == source]
     assert len(of_source) >= 24
     model, tolerance = SOURCES[source]
+    deviation = 0.0
     for measure, expected in of_source.groupby("measure"):
         credit = credits_by_model[model, "value" if "value" in measure else "conversions"]
         found = quantity(credit, measure)
         expected = expected.set_index("channel")["value"]
         assert set(found.index) == set(expected.index)
+        deviation = max(deviation, float((found / expected - 1).abs().max()))
         if tolerance:
             assert found[expected.index].to_numpy() == pytest.approx(expected.to_numpy(), rel=tolerance)
         else:
             scale, strays = (1, SIMULATED_EFFECT) if "removal" in measure else (credit.total, SIMULATED_SHARE)
             assert (found / scale)[expected.index].to_numpy() == pytest.approx(expected.to_numpy() / scale, abs=strays)
+    if tolerance:
+        record_property("deviation", f"attribution, {source}: {len(of_source)} numbers, {deviation:.1e}")
 
 
 def test_paths_without_customers_have_no_interval(credits_by_model: dict) -> None:

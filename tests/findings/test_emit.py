@@ -18,6 +18,7 @@ from lcm_research.findings.emit import BLANK, Emit
 from lcm_research.findings.finding import FIGURE_MIME, FINDING_MIME, TABLE_MIME, WITHHELD_MIME, Check
 from lcm_research.plots.style import figure
 from lcm_research.study import Hypothesis
+from needs import unavailable
 
 SENTENCE = {"en": "They stay longer.", "zh": "他们留存更久。"}
 QUESTION = {"en": "Who stays?", "zh": "谁会留下？"}
@@ -140,8 +141,6 @@ def test_a_label_that_no_font_draws_is_warned_of_with_the_font_to_install(shown:
 def test_chinese_labels_are_drawn_without_a_warning(shown: list) -> None:
     fonts = {f.name for f in mpl.font_manager.fontManager.ttflist}
     if not fonts & {"Noto Sans CJK SC", "Noto Sans CJK JP"}:
-        from conftest import unavailable
-
         unavailable("no CJK font is installed (fonts-noto-cjk)")
     fig, ax = figure()
     ax.set_title("留存曲线 −1")

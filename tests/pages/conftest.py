@@ -1,36 +1,14 @@
-"""A browser for the pages, and the reports it opens."""
+"""The reports that a browser opens."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pages_sample
 import pytest
-from playwright.sync_api import Browser, sync_playwright
-from playwright.sync_api import Error as PlaywrightError
 
 from lcm_research.pages.index import write_front_door, write_run_pages, write_study_index
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium from LCM_CHROMIUM, the system's, or playwright's own; a skip without one, a failure under LCM_CI=1."""
-    found = os.environ.get("LCM_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        try:
-            opened = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        except PlaywrightError as error:
-            reason = f"no Chromium to open pages in ({str(error).splitlines()[0]}); install one or set LCM_CHROMIUM"
-            if os.environ.get("LCM_CI") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lcm_research.data.ingested import Ingested
+from lcm_research.data.ingested import Ingested, InputFile
 from lcm_research.errors import DataError
 from lcm_research.run import runner
 from lcm_research.run.manifest import new_run_id
@@ -50,7 +50,14 @@ def twice(
     path = project.study(notebooks="{stay: {horizon_days: 30}, buy: , credit: }")
     path = path.rename(path.with_name("renamed.yaml"))
     reading = Ingested(
-        tables={}, fingerprint="f", inputs=(), reconciliation=(), checks=(), n_customers=30, n_rows={"t": 28}, days={}
+        tables={},
+        fingerprint="f",
+        inputs=(InputFile(table="transactions", file="sales.csv", sha256="0" * 64, bytes=400, rows=30),),
+        reconciliation=(),
+        checks=(),
+        n_customers=30,
+        n_rows={"transactions": 28, "customers": 30},
+        days={},
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LCM_CACHE", str(tmp_path_factory.mktemp("cache")))
