@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lcm_research.errors import ModelError
-from lcm_research.privacy import merge_small_groups, small_cells, small_rows
+from lcm_research.privacy import merge_small_groups, small_rows
 
 
 def test_a_lone_small_row_takes_the_next_smallest_with_it() -> None:
@@ -31,11 +31,6 @@ def test_no_total_gives_a_blanked_row_away(sizes: list[int], min_group: int) -> 
     assert all(not (0 < n < min_group) or h for n, h in zip(sizes, hidden, strict=True))
     if hidden.any() and sum(n > 0 for n in sizes) > 1:
         assert hidden.sum() > 1
-
-
-def test_cells_that_count_nobody_stay() -> None:
-    cells = small_cells(pd.DataFrame({"day 0": [0, 1, 9, 10]}), min_group=10)
-    assert cells["day 0"].tolist() == [False, True, True, False]
 
 
 def test_small_groups_are_merged_until_they_are_large_enough() -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lcm_research.errors import ModelError
 
-__all__ = ["merge_small_groups", "small_cells", "small_rows"]
+__all__ = ["merge_small_groups", "small_rows"]
 
 
 def small_rows(n: pd.Series, within: pd.Series | None, *, min_group: int) -> np.ndarray:
@@ -49,11 +49,6 @@ def small_rows(n: pd.Series, within: pd.Series | None, *, min_group: int) -> np.
         if hidden[rows].sum() == 1 and len(shown):
             hidden[shown[np.argmin(sizes[shown])]] = True
     return hidden
-
-
-def small_cells(counts: pd.DataFrame, *, min_group: int) -> pd.DataFrame:
-    """Return which cells of a table of counts of customers must be blanked (1 to ``min_group`` - 1)."""
-    return (counts > 0) & (counts < min_group)
 
 
 def merge_small_groups(counts: pd.DataFrame, by: str, *, min_group: int, n: Sequence[str], other: str) -> pd.DataFrame:

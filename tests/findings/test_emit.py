@@ -93,9 +93,19 @@ def test_a_small_row_of_a_table_is_blanked_with_a_companion(shown: list) -> None
 
 
 def test_small_cells_of_counts_are_blanked(shown: list) -> None:
-    table = pd.DataFrame({"region": ["a", "b"], "day 0": [40, 0], "day 30": [9, 10]})
+    table = pd.DataFrame({"region": ["a", "b", "c"], "day 0": [40, 0, 50], "day 30": [9, 0, 11]})
     door().table(table, id="at-risk", title="At risk", n=None, counts=["day 0", "day 30"])
-    assert shown[0][0][TABLE_MIME]["rows"] == [["a", "40", BLANK], ["b", "0", "10"]]
+    assert shown[0][0][TABLE_MIME]["rows"] == [["a", "40", BLANK], ["b", "0", "0"], ["c", "50", BLANK]]
+
+
+def test_a_share_beside_a_blanked_count_does_not_give_it_away(shown: list) -> None:
+    table = pd.DataFrame({"region": ["a", "b", "c"], "n": [90, 90, 90], "left": [3, 40, 50], "share": [0.1, 0.4, 0.5]})
+    door().table(table, id="left", title="Left", n="n", counts=["left"])
+    assert shown[0][0][TABLE_MIME]["rows"] == [
+        ["a", "90", BLANK, BLANK],
+        ["b", "90", BLANK, BLANK],
+        ["c", "90", "50", "0.500"],
+    ]
 
 
 def test_an_estimate_in_a_cell_is_written_with_its_interval(shown: list) -> None:

@@ -102,6 +102,17 @@ def test_main_findings_are_seven_and_registered_ones_lead() -> None:
     assert chosen[3] == "win-back-share"  # the first of the one notebook without a registered finding
 
 
+def test_headlines_follow_registered_findings_in_the_order_of_the_chapters() -> None:
+    records = [
+        {"id": "a", "notebook": "02"},
+        {"id": "b", "notebook": "01", "headline": True},
+        {"id": "c", "notebook": "02", "registered": True},
+        {"id": "d", "notebook": "00", "headline": True},
+        {"id": "e", "notebook": "01"},
+    ]
+    assert [r["id"] for r in main_findings(records, ["00", "01", "02"])] == ["c", "d", "b", "a", "e"]
+
+
 def test_what_was_found_does_not_choose_the_main_findings() -> None:
     findings = pages_sample.sample_findings()
     order = ["01_survival", "02_states", "04_claims"]

@@ -34,7 +34,7 @@ from lcm_research.findings.finding import (
 )
 from lcm_research.findings.verdict import verdict
 from lcm_research.findings.wording.common import count, estimate_text, number
-from lcm_research.privacy import small_cells, small_rows
+from lcm_research.privacy import small_rows
 from lcm_research.study import Hypothesis
 
 __all__ = ["Emit"]
@@ -61,12 +61,14 @@ class Emit:
         tier: Tier,
         checks: Sequence[Check] = (),
         null: float | None = None,
+        headline: bool = False,
     ) -> None:
         """
         Display and record a finding; one that rests on fewer than ``min_group`` customers is withheld.
 
         A hypothesis of the study that names ``id`` gives it its verdict and marks it as registered.
-        ``null`` is the value that means "nothing there", where there is one.
+        ``null`` is the value that means "nothing there", where there is one. A ``headline`` is among the main
+        findings of the study's page, whatever it turns out to be.
         """
         if estimate.n < self.min_group:
             self._withhold(id, estimate.n)
@@ -82,6 +84,7 @@ class Emit:
             checks=tuple(checks),
             verdict=verdict(estimate, registered) if registered else None,
             registered=registered is not None,
+            headline=headline,
             null=registered.null if registered else null,
             claimed=registered.value if registered else None,
         )
@@ -114,19 +117,22 @@ class Emit:
         within : list of str
             Columns whose values hold rows that add up to a known total.
         counts : list of str
-            Columns in which every cell is itself a count of customers; small cells are blanked.
+            Columns in which every cell is itself a count of customers; small cells are blanked, and with them
+            what the row says beside its counts, which could give them away.
         labels : mapping
             Column headings in the study's language; the column's name where absent.
         """
         named = [*by, *within] or [str(table.columns[0])]
         texts = table.map(self._cell)
         hidden = pd.DataFrame(False, index=table.index, columns=table.columns)
+        group = table[list(within)].astype(str).agg("|".join, axis=1) if within else None
         if n is not None:
-            group = table[list(within)].astype(str).agg("|".join, axis=1) if within else None
             rows = small_rows(table[n], group, min_group=self.min_group)
             hidden.loc[rows, [c for c in table.columns if c not in named]] = True
         for column in counts:
-            hidden[column] |= small_cells(table[[column]], min_group=self.min_group)[column]
+            hidden[column] |= small_rows(table[column], group, min_group=self.min_group)
+        beside = [c for c in table.columns if c not in {*named, *counts, n}]
+        hidden.loc[hidden[list(counts)].any(axis=1), beside] = True
         texts = texts.mask(hidden, BLANK)
         self._display_table(texts, table, valid_id(id), title, note, labels or {}, bool(hidden.to_numpy().any()))
 

@@ -46,6 +46,7 @@ class Finding:
     checks: tuple[Check, ...] = ()
     verdict: str | None = None
     registered: bool = False
+    headline: bool = False
     null: float | None = None
     claimed: float | None = None
 
@@ -67,6 +68,7 @@ class Finding:
             "verdict": self.verdict,
             "sentence": dict(self.sentence),
             "registered": self.registered,
+            "headline": self.headline,
             "null_value": None if self.null is None else rounded(self.null),
             "claimed": None if self.claimed is None else rounded(self.claimed),
         }

@@ -129,16 +129,21 @@ def main_findings(findings: Sequence[Record], notebooks: Sequence[str]) -> list[
     """
     Return the findings that a study page opens with, at most seven.
 
-    Registered ones first, then the first of each notebook, then the second of each: never by what was found.
+    Registered ones first, then those that a notebook names as its headlines, in the order of the chapters, then the
+    first of each notebook, then the second of each: never by what was found.
     """
     order = {name: place for place, name in enumerate(notebooks)}
     seen: dict[Any, int] = {}
-    ranked = []
+    ranked: list[tuple[tuple[int, int, int], Record]] = []
     for record in findings:
         notebook = record.get("notebook")
         seen[notebook] = place = seen.get(notebook, -1) + 1
-        ranked.append((not record.get("registered"), place, order.get(str(notebook), len(order)), record))
-    return [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:3])][:N_MAIN]
+        chapter = order.get(str(notebook), len(order))
+        if record.get("registered") or record.get("headline"):
+            ranked.append(((0 if record.get("registered") else 1, chapter, place), record))
+        else:
+            ranked.append(((2, place, chapter), record))
+    return [record for _, record in sorted(ranked, key=lambda entry: entry[0])][:N_MAIN]
 
 
 def null_of(record: Record) -> float | None:
