@@ -25,6 +25,7 @@ pytestmark = pytest.mark.spark
 DEMO = Path(__file__).resolve().parents[1] / "params" / "demo.yml"
 WINDOW = {"observation_start_day": 19358, "as_of_day": 20088}  # 2023-01-01 to 2024-12-31
 SPELLS = WINDOW | {"window_days": 120, "history": "from_observation_start"}
+EXPOSED = SPELLS | {"churn_activity": ["purchases"], "actions": [], "by": ["region"]}
 PANEL = SPELLS | {"scheme": "nadc", "thresholds": {}, "period": "month"}
 JOURNEYS = WINDOW | {"lookback_days": 30, "touch_types": ["click", "view", "visit"]}
 
@@ -35,6 +36,9 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
     ],
     "spell_reconciliation": [SPELLS | {"entry": "late"}],
     "return_counts": [SPELLS | {"by": []}],
+    "exposure_counts": [EXPOSED | {"period_days": 30, "lag_periods": 1, "activity_breaks": [2, 4, 8]}],
+    "ever_engaged_counts": [EXPOSED],
+    "landmark_counts": [EXPOSED | {"landmark_days": 61, "activity_breaks": [2, 4, 8]}],
     "transition_counts": [PANEL | {"by": ["region"]}, PANEL | {"scheme": "pnmc"}],
     "stage_stock": [PANEL],
     "customers_by_move": [PANEL],

@@ -23,7 +23,16 @@ from lcm_research.data.reduction import Tables, reduction
 from lcm_research.errors import ModelError, nearest
 from lcm_research.estimate import N_GROUPS, Estimate, proportion
 
-__all__ = ["STATUSES", "Entry", "History", "bought_once", "return_counts", "spell_counts", "spell_reconciliation"]
+__all__ = [
+    "STATUSES",
+    "Entry",
+    "History",
+    "bought_once",
+    "classified_spells",
+    "return_counts",
+    "spell_counts",
+    "spell_reconciliation",
+]
 
 History = Literal["complete", "from_observation_start"]
 Entry = Literal["incident", "late"]
@@ -81,7 +90,7 @@ def spell_counts(
         ``by``, ``entry_days``, ``duration_days``, ``event_observed``, ``replicate`` and the count of spells
         ``n``. A spell is at risk on day ``t`` of its life where ``entry_days < t <= duration_days``.
     """
-    spells = _classified(tables, window_days, observation_start_day, as_of_day, history, entry, by)
+    spells = classified_spells(tables, window_days, observation_start_day, as_of_day, history, entry, by)
     keys = [*by, "entry_days", "duration_days", "event_observed", "replicate"]
     return spells.filter(spells.status == "used").group_by(keys).agg(n=lambda t: t.count())
 
@@ -109,7 +118,7 @@ def spell_reconciliation(
         ``n_customers`` are the customers with at least one such spell, so that a customer may stand in several
         rows; ``n_spells`` adds up to all spells.
     """
-    spells = _classified(tables, window_days, observation_start_day, as_of_day, history, entry, ())
+    spells = classified_spells(tables, window_days, observation_start_day, as_of_day, history, entry, ())
     told = spells.group_by(["status", "replicate"]).agg(
         n_customers=lambda t: t.customer_id.nunique(), n_spells=lambda t: t.count()
     )
@@ -136,7 +145,7 @@ def return_counts(
     next activity day (``event_observed``), or to ``as_of_day``. One minus the survival curve of these counts
     is the share of lapses that return.
     """
-    spells = _classified(tables, window_days, observation_start_day, as_of_day, history, "incident", by)
+    spells = classified_spells(tables, window_days, observation_start_day, as_of_day, history, "incident", by)
     lapsed = spells.filter(spells.status == "used", spells.event_observed)
     until = ibis.coalesce(lapsed.next_start_day, ibis.literal(as_of_day, "int64"))
     lapsed = lapsed.mutate(
@@ -172,7 +181,7 @@ def bought_once(counts: pd.DataFrame, *, level: float = 0.95) -> Estimate:
     )
 
 
-def _classified(
+def classified_spells(
     tables: Tables,
     window_days: int,
     observation_start_day: int,
