@@ -226,7 +226,8 @@ class Study(Part):
         if follow_up <= self.churn.window_days:
             raise ValueError(
                 f"expected as_of more than the churn window of {self.churn.window_days} days after observation_start "
-                f"({self.observation_start}); came {self.as_of}, {follow_up} days after it; no lapse could be seen"
+                f"({self.observation_start}); came {self.as_of}, {follow_up} days after it; no lapse could be seen: "
+                "correct the two dates or choose a shorter churn.window_days"
             )
         return self
 
@@ -314,15 +315,18 @@ def _read_yaml(path: Path) -> CommentedMap:
     yaml = YAML(typ="rt")
     yaml.version = (1, 2)
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path.name}: expected utf-8 text; byte {error.start} is not") from None
+        raise StudyError(f"{path.name}: expected utf-8 text; byte {error.start} is not; save it as utf-8") from None
+    try:
+        raw = yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
         raise StudyError(f"{path.name}:{place} {_yaml_problem(error)}") from None
     except (YAMLError, ValueError) as error:  # ruamel lets datetime's ValueError through for 2021-02-31
-        raise StudyError(f"{path.name}: a value cannot be read: {error}; dates are written 2021-02-28") from None
+        place = _line_of_no_day(text)
+        raise StudyError(f"{path.name}:{place} a value cannot be read: {error}; dates are written 2021-02-28") from None
     if not isinstance(raw, CommentedMap):
         raise StudyError(f"{path.name}: expected a mapping of keys such as 'study' and 'data'; the file holds none")
     return raw
@@ -331,10 +335,24 @@ def _read_yaml(path: Path) -> CommentedMap:
 def _yaml_problem(error: MarkedYAMLError) -> str:
     problem = str(error.problem or error)
     if "\\t" in problem or "'\t'" in problem:
-        return "a tab; YAML is indented with spaces"
+        return "a tab; YAML is indented with spaces: put spaces in its place"
     if "duplicate key" in problem:
-        return problem.split("\n")[0].replace("found duplicate key", "the key is repeated:")
+        key = problem.removeprefix("found duplicate key ").partition(" with value")[0]
+        return f"the key is repeated: {key}; keep one of the two"
+    if "mapping values are not allowed" in problem:
+        return "a colon where none is expected; put text that holds one in quotes, and indent keys of one level alike"
     return problem
+
+
+def _line_of_no_day(text: str) -> str:
+    """Return where a date stands that the calendar does not have; the reader of YAML does not say."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        for year, month, day in re.findall(r"\b(\d{4})-(\d\d?)-(\d\d?)\b", line.partition(" #")[0]):
+            try:
+                date(int(year), int(month), int(day))
+            except ValueError:
+                return f" line {number}:"
+    return ""
 
 
 def _plain(value: Any) -> Any:
@@ -354,11 +372,24 @@ def _complaint(raw: CommentedMap, problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"{prefix}unknown key; {nearest(str(path[-1]), _known_keys(path[:-1]))}"
     if kind == "missing":
-        return f"{prefix}expected, but the file does not say it"
+        return f"{prefix}expected, but the file does not say it; add it"
     message = problem["msg"].removeprefix("Value error, ")
+    if kind in {"dict_type", "mapping_type", "model_type"}:
+        message = f"expected lines of the form 'name: value' below '{path[-1]}:', indented"
     came = problem.get("input")
     shown = f"; came {came!r}" if isinstance(came, str | int | float | bool) and "came" not in message else ""
-    return f"{prefix}{message[0].lower()}{message[1:]}{shown}"
+    return f"{prefix}{message[0].lower()}{message[1:]}{shown}{_remedy(kind)}"
+
+
+def _remedy(kind: str) -> str:
+    """Return how a value is written whose type or form is not the expected one."""
+    if kind.startswith("date"):
+        return "; dates are written 2024-12-31"
+    if kind.startswith("int"):
+        return "; write a whole number, such as 90"
+    if kind == "string_pattern_mismatch":
+        return "; write it with letters from a to z, digits and _"
+    return ""
 
 
 def _is_tag(step: object) -> bool:

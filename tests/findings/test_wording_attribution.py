@@ -91,9 +91,16 @@ def test_credit_beyond_volume_is_never_called_an_effect_and_names_the_rival_read
     said = wording.excess_sentence(above, "search", n_customers=1234)
     assert said["en"].endswith("The customers whom it reaches may be likelier to buy anyway.")
     assert said["zh"].endswith("它触达的客户也可能本来就更倾向于购买。")
+    less = wording.excess_sentence(above, "email", n_customers=1234)
+    assert less["en"].endswith("The customers whom it reaches may be less likely to buy anyway.")
+    assert less["zh"].endswith("它触达的客户也可能本来就较少购买。")
+    listed = wording.beyond_volume_sentence(above, n_customers=9)
+    assert listed["en"].endswith("it may reach customers who would buy more, or less, without it.")
+    assert listed["zh"].endswith("它触达的客户可能本来就买得更多或更少。")
     for sentence in (
         said,
-        wording.beyond_volume_sentence(above, n_customers=9),
+        less,
+        listed,
         wording.top_credit_sentence(above.credit, n_customers=9),
     ):
         assert not re.search(r"effect of|because|causes|drives", sentence["en"])
@@ -115,6 +122,15 @@ def test_channels_beyond_and_below_their_volume_are_listed_once() -> None:
     silent = wording.beyond_volume_sentence(excess([0.5, 0.3, 0.2], [0.5, 0.3, 0.2]), n_customers=1234)
     assert silent["en"].startswith("The data do not show that any of 3 channels is credited with more or less")
     assert silent["zh"].startswith("数据未显示 3 个渠道中有任何一个")
+
+
+def test_a_difference_of_shares_is_told_in_points() -> None:
+    above = excess([0.5, 0.3, 0.2], [0.45, 0.35, 0.2]).estimate("search", n=9)
+    told = wording.in_points(above)
+    assert (told.unit, told.n, told.sign()) == ("percentage points", 9, 1)
+    assert told.value == pytest.approx(5.0)  # 0.50 less 0.45
+    assert told.upper - told.lower == pytest.approx(100 * (above.upper - above.lower))
+    assert told.leave_one_out == pytest.approx(100 * above.leave_one_out)
 
 
 def test_disagreement_names_channel_models_and_leaders() -> None:

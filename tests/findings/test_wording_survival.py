@@ -45,15 +45,16 @@ def test_an_interval_around_zero_says_that_the_data_do_not_separate() -> None:
     assert told["en"].startswith(
         "By Membership: the data do not separate how long customers in “members” and in “others”"
     )
-    assert "4.00 days within the first 360, 95% interval −1.00 to 9.00, n = 120" in told["en"]
+    assert "“members” less “others”: 4.00 days within the first 360, 95% interval −1.00 to 9.00" in told["en"]
+    assert "“members”减“others”为 4.00 天" in told["zh"]  # the sign of a difference has a direction
     assert "数据未能区分“members”与“others”" in told["zh"]
 
 
 @pytest.mark.parametrize(
     ("lower", "upper", "en", "zh"),
     [
-        (0.5, 0.8, "lapse at a lower rate than", "更低"),
-        (1.2, 1.9, "lapse at a higher rate than", "更高"),
+        (0.5, 0.8, "lapse at a lower rate than", "“south”的流失风险低于“east”"),
+        (1.2, 1.9, "lapse at a higher rate than", "“south”的流失风险高于“east”"),
         (0.8, 1.3, "do not separate the rates", "未能区分"),
     ],
 )
@@ -71,7 +72,7 @@ def test_shares_are_percentages_with_their_interval() -> None:
         "62.5% of new customers bought on one day and then not again for more than 180 days "
         "(95% interval 62.0% to 63.1%, n = 23,570)."
     )
-    assert "62.5% 的新客户只在一天购买过，此后超过 180 天没有再买" in once["zh"]
+    assert "62.5% 的新客户只在一天购买过，此后超过 180 天未再购买" in once["zh"]
     stays = wording.retention_sentence(share(0.092, 0.088, 0.096), day=270, window_days=180)
     assert stays["en"].startswith("9.2% of new customers are still buying 270 days after their first purchase")
     back = wording.return_sentence(share(0.188, 0.18, 0.19), day=90)
@@ -91,7 +92,7 @@ def test_a_log_rank_test_is_told_by_its_p_value() -> None:
     )
     told = wording.log_rank_sentence(log_rank(mixed, by="group", rho=0), alpha=0.05)
     assert "do not separate the curves of the 2 groups (log-rank χ² = " in told["en"]
-    assert "df = 1" in told["zh"]
+    assert "，df = 1，p = " in told["zh"]
 
 
 @pytest.mark.parametrize(("p", "passed", "words"), [(0.01, False, "change over"), (0.4, True, "No change of")])
@@ -102,16 +103,26 @@ def test_proportionality_is_a_check_that_p_decides(p: float, passed: bool, words
     check = wording.proportionality_check(table, alpha=0.05)
     assert check.passed is passed
     assert words in check.note["en"]  # type: ignore[index]
-    assert "χ² = 7.50, df = 2" in check.note["zh"]  # type: ignore[index]
+    assert "χ² = 7.50，df = 2" in check.note["zh"]  # type: ignore[index]
 
 
 def test_late_entry_is_compared_by_whether_the_intervals_meet() -> None:
     apart = wording.late_entry_sentence(share(0.09, 0.08, 0.10), share(0.14, 0.12, 0.15), day=270)
-    assert "(14.0%, 95% interval 12.0% to 15.0%, n = 23,570) differs from that of new customers (9.0%" in apart["en"]
-    assert apart["zh"].endswith("不同。")
+    assert "14.0% go on past day 270 (95% interval 12.0% to 15.0%, n = 23,570), of those of new" in apart["en"]
+    assert "new customers 9.0% (95%" in apart["en"]
+    assert apart["en"].endswith("the intervals do not overlap.")
+    assert apart["zh"].endswith("区间不重叠。")
     near = wording.late_entry_sentence(share(0.09, 0.08, 0.13), share(0.14, 0.12, 0.15), day=270)
-    assert "is in line with" in near["en"]
-    assert near["zh"].endswith("一致。")
+    assert near["en"].endswith("the intervals overlap, which does not make the two equal.")
+    assert near["zh"].endswith("区间重叠，但不能据此认为相同。")
+
+
+def test_a_group_whose_value_may_be_taken_on_later_is_in_doubt() -> None:
+    assert wording.baseline_check(of_first_purchase=True).passed
+    undated = wording.baseline_check(of_first_purchase=False)
+    assert not undated.passed
+    assert "does not say when the value was recorded" in undated.note["en"]  # type: ignore[index]
+    assert "未说明该取值何时记录" in undated.note["zh"]  # type: ignore[index]
 
 
 def test_the_width_of_intervals_is_a_ratio() -> None:

@@ -61,14 +61,16 @@ def test_staying_is_asked_and_told_as_staying() -> None:
 
 def test_churn_is_said_to_be_declared() -> None:
     said = wording.declared_sentence(180)
-    assert said["en"].startswith("Churn is declared here: it is dated 180 days after the last purchase")
-    assert "宣告" in said["zh"]
+    assert said["en"].startswith("Churn is declared here: more than 180 days after the last purchase")
+    assert "超过 180 天才判定为流失" in said["zh"]
 
 
 def test_the_stock_names_its_month() -> None:
     said = wording.stock_sentence(SHARE, name=CHURNED, period_start="2024-06-01")
-    assert said["en"].startswith("At the end of June 2024, 12.3% of customers were in the stage “churned”")
-    assert said["zh"].startswith("2024 年 6 月末，12.3% 的客户处于“流失”阶段")
+    assert said["en"].startswith(
+        "At the end of June 2024, 12.3% of customers whose stage is known were in the stage “churned”"
+    )
+    assert said["zh"].startswith("2024 年 6 月末，阶段已知的客户中有 12.3% 处于“流失”阶段")
 
 
 def test_the_panel_says_what_was_left_out() -> None:

@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 
 from lcm_research.errors import RunError
 from lcm_research.findings.finding import FIGURE_MIME
-from lcm_research.pages.render import Report, StudyEntry, render_index, render_notebook, render_study
+from lcm_research.pages.render import Report, StudyEntry, in_order_of_cells, render_index, render_notebook, render_study
 from lcm_research.pages.words import _texts
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt"></svg>'
@@ -310,3 +310,9 @@ def test_every_fixed_text_is_there_in_both_languages_with_the_same_places() -> N
         for name, text in texts.items():
             assert set(text) == {"en", "zh"}, f"{part}.{name}"
             assert sorted(re.findall(r"{\w+}", text["en"])) == sorted(re.findall(r"{\w+}", text["zh"]))
+
+
+def test_findings_of_a_chapter_stand_in_the_order_of_its_cells() -> None:
+    notebook = {"cells": [{"id": "first"}, {"id": "second"}]}
+    records = [{"id": "a", "cell": "second"}, {"id": "b", "cell": "first"}, {"id": "c", "cell": "gone"}]
+    assert [record["id"] for record in in_order_of_cells(records, notebook)] == ["b", "a", "c"]

@@ -88,4 +88,4 @@ def test_each_stage_is_drawn_in_its_own_colour_and_named_at_its_end(stock) -> No
     drawn = {line.get_color(): line.get_ydata()[-1] for line in ax.lines}
     assert drawn == {colour_of("new"): 30, colour_of("active"): 20, colour_of("dormant"): 3, colour_of("churned"): 60}
     assert sorted(texts(ax)) == sorted(["新客", "活跃", "沉睡", "流失"])
-    assert ax.get_xlabel() == "最后一个月的客户数: n = 113"
+    assert ax.get_xlabel() == "最后一个月的客户数：n = 113"

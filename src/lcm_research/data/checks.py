@@ -31,13 +31,23 @@ YEARS = (date(1900, 1, 1), date(2200, 12, 31))
 
 REMEDIES = {
     "ts": "say their format, as in strptime({column}, '%d/%m/%Y')",
-    "money": "take signs and separators out, as in replace(replace({column}, '¥', ''), ',', '')",
+    "money": "take signs (¥, ￥, $, 元) and thousands separators out, as in "
+    "replace(replace({column}, '¥', ''), ',', ''); a decimal comma becomes a point, as in replace({column}, ',', '.')",
     "currency": "a constant is written \"'CNY'\"",
     "bool": "compare, as in {column} = 'Y'",
     "int": "round or cut them, as in round({column})",
     "float": "take signs and separators out, as in replace({column}, ',', '')",
 }
 """What to do about values that do not fit their kind."""
+
+SECOND_REMEDIES = {
+    "strptime(": "see that the format is the file's (%d is the day, %m the month, %Y the year)",
+    "replace(": "another sign or separator is left: take it out too, as in replace(..., '$', '')",
+}
+"""What to do where the study's expression holds the remedy already."""
+
+UNREADABLE = {"ts": "cast({column} as timestamp) is null", "money": "cast({column} as decimal(18, 6)) is null"}
+"""Rules that leave out the values that do not fit their kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +126,17 @@ def judge(
         First and last day of the study, for the message where no row falls into it.
     """
     if counts.rows == 0:
-        return [f"data.tables.{name}: '{source.file}' holds no row; map another file or drop the table"], []
+        return [
+            f"data.tables.{name}: '{source.file}' holds no row below the names of its columns; export it again, name "
+            f"another file under data.tables.{name}.file, or leave the table out of the study"
+        ], []
     problems = [problem for column in source.columns for problem in _column_problems(counts, name, source, column)]
     if counts.metrics.get("duplicates"):
         key = TABLES[name].key
-        hint = f", or drop it: row numbers are used where {key} is not mapped" if name != "customers" else ""
+        hint = f", or do not map it: row numbers are used where {key} is not mapped" if name != "customers" else ""
         problems.append(
             f"data.tables.{name}.columns.{key}: expected another one in every row; {_of(counts, 'duplicates')} repeat "
-            f"one; leave the repeated rows out under leave_out, map another column{hint}"
+            f"one; take rows that came twice out of the file, map another column{hint}"
         )
     if counts.metrics.get("strange_years"):
         problems.append(
@@ -144,13 +157,14 @@ def _column_problems(counts: Counts, name: str, source: TableSource, column: str
     if unread and _must_be_read(column, declared):
         return [
             f"{where}: expected {EXPECTED[declared.kind]}; {_of(counts, f'unread_{column}')} hold something else"
-            f"{' or a date that does not exist' if declared.kind == 'ts' else ''}; {_remedy(declared.kind, text)}, "
-            f"or leave those rows out under data.tables.{name}.leave_out"
+            f"{' or a date that does not exist' if declared.kind == 'ts' else ''}; {_remedy(declared.kind, text)}; "
+            f"or leave those rows out under data.tables.{name}.leave_out{_as_rule(column, declared.kind, text)}"
         ]
     if missing and (declared.required or column == TABLES[name].key):
         return [
             f"{where}: expected a value in every row; {missing:,} of {counts.used:,} rows have none; say what stands "
-            f"for it, as in coalesce({text}, ...), or leave them out: leave_out: {{without_{column}: {text} is null}}"
+            f"for it, as in coalesce({text}, ...), or leave them out under data.tables.{name}.leave_out, as in "
+            f"{_yaml(f'without_{column}', f'{text} is null')}"
         ]
     return []
 
@@ -161,7 +175,21 @@ def _must_be_read(column: str, declared: Column) -> bool:
 
 
 def _remedy(kind: str, text: str) -> str:
-    return REMEDIES[kind].format(column=text)
+    tried = (remedy for sign, remedy in SECOND_REMEDIES.items() if kind in UNREADABLE and sign in text)
+    return next(tried, REMEDIES[kind].format(column=text))
+
+
+def _as_rule(column: str, kind: str, text: str) -> str:
+    """Return the rule that takes the rows whose value does not fit, as the YAML has it."""
+    if kind not in UNREADABLE:
+        return ""
+    rule = f"{text} is null" if "strptime(" in text else UNREADABLE[kind].format(column=text)
+    return f", as in {_yaml(f'unread_{column}', rule)}"
+
+
+def _yaml(key: str, rule: str) -> str:
+    """Return a rule as a line of YAML, where text that begins with a quote must be quoted."""
+    return f"{key}: '{rule}'" if rule.startswith('"') else f"{key}: {rule}"
 
 
 def _of(counts: Counts, metric: str) -> str:

@@ -8,6 +8,7 @@ to leave out, segments and stage rules.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -45,6 +46,16 @@ class Expression:
     def names(self) -> frozenset[str]:
         """Return the columns that the expression reads."""
         return frozenset(column.name for column in self.tree.find_all(exp.Column))
+
+    def inside(self) -> str:
+        """
+        Return the text as it stands inside another expression: a column's name that has blanks in double quotes.
+
+        >>> parse("Invoice No", where="", columns=["Invoice No"]).inside()
+        '"Invoice No"'
+        """
+        is_name = isinstance(self.tree, exp.Column) and not re.fullmatch(r"[^\W\d]\w*", self.text)
+        return self.tree.sql("duckdb") if is_name else self.text
 
     def to_ibis(self, columns: Mapping[str, ir.Value]) -> ir.Value:
         """Return the expression over ``columns``; StudyError for an unknown name or types that do not fit."""

@@ -80,10 +80,12 @@ def find_file(folder: Path, table: str, name: str, *, cache: Path) -> SourceFile
     root = folder.resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise StudyError(f"{where}: '{name}' lies outside the study's data folder; put the file or its copy inside it")
+        raise StudyError(
+            f"{where}: '{name}' lies outside the study's data folder (links are followed); put a copy inside it"
+        )
     if not path.is_file():
         known = [str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()] if root.is_dir() else []
-        hint = nearest(name, known[:50]) if known else "the folder is empty or absent: see data.folder"
+        hint = nearest(name, known[:50]) if known else "the folder is empty: put the file there or see data.folder"
         raise DataError(f"{where}: no file '{name}' in the study's data folder; {hint}")
     suffix = Path(name.lower().removesuffix(".gz")).suffix
     if suffix not in {*TEXT, *PARQUET, *WORKBOOK}:
@@ -145,13 +147,15 @@ def read_file(con: Any, file: SourceFile, read: Read, scratch: Path) -> ir.Table
 
 def _read_parquet(con: Any, file: SourceFile, link: Path) -> ir.Table:
     try:
-        pq.read_schema(link)
+        n_rows = pq.read_metadata(link).num_rows
     except (pa.ArrowException, OSError):
         raise DataError(
             f"'{file.name}' is no whole parquet file: it was cut off or damaged; copy or export it again"
         ) from None
     with reading(file):
-        return con.read_parquet(link)
+        table = con.read_parquet(link)
+    # columns without a value may have no type; as text they are mapped, and the rows counted: there are none
+    return table if n_rows else table.cast(dict.fromkeys(table.columns, "string"))
 
 
 def _read_workbook(con: Any, file: SourceFile, read: Read, scratch: Path) -> ir.Table:
@@ -167,7 +171,8 @@ def _read_workbook(con: Any, file: SourceFile, read: Read, scratch: Path) -> ir.
     rows.columns = [str(column) for column in rows.columns]
     _check_header(file, list(rows.columns))
     path = scratch / f"{file.table}-sheet.parquet"
-    rows.astype(object).to_parquet(path, index=False)
+    text = pa.schema([(column, pa.string()) for column in rows.columns])
+    rows.astype(object).to_parquet(path, index=False, schema=text)
     return con.read_parquet(path)
 
 

@@ -105,7 +105,13 @@ def _check_mapping(study: Study) -> None:
 
 def _folder(study: Study, path: Path) -> Path:
     if study.data.simulate is None:
-        return study.folder(path)
+        folder = study.folder(path)
+        if not folder.is_dir():
+            raise DataError(
+                f"data.folder: expected the folder of the study's files, read from where {path.name} lies; there is no "
+                f"folder '{study.data.folder}'; correct data.folder, or make the folder and put the files into it"
+            )
+        return folder
     from lcm_research.data.simulate import demo_folder
 
     simulation = study.data.simulate
@@ -230,8 +236,8 @@ def _refuse_too_few(n_rows: Mapping[str, int], staged: Mapping[str, Staged]) -> 
     if n_rows["customers"] < 2:
         columns = " and ".join(f"data.tables.{name}.columns.customer_id" for name in staged)
         raise DataError(
-            f"a study needs at least two customers; came {n_rows['customers']}; see that {columns} name the "
-            "column that tells customers apart, and not a constant"
+            f"a study needs at least two customers; came {n_rows['customers']}; say under {columns} which column "
+            "tells customers apart (a column, not a constant)"
         )
 
 

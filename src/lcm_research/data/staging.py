@@ -35,6 +35,8 @@ class Staged:
 
     Parameters
     ----------
+    source : TableSource
+        As the study says it, the text of its columns ready to stand inside another expression.
     rules : list of str
         Names of the rules that leave rows out; the column ``rule`` holds their place from 1, and 0 for the rows that
         stay.
@@ -77,6 +79,7 @@ def stage(con: Any, study: Study, file: SourceFile, work: Path) -> Staged:
         con.to_parquet(raw.select(**stored, **flags, rule=ibis.cases(*branches, else_=0).cast("int64")), path)
         table = con.read_parquet(path)
     names = [*source.leave_out, *AUTOMATIC]
+    source = source.model_copy(update={"columns": {column: mapped[column].inside() for column in source.columns}})
     return Staged(
         name=name, source=source, file=file, rules=names, table=table, counts=count_table(table, name, source)
     )

@@ -74,11 +74,17 @@ def render_notebook(nb: Json, *, run: Json, findings: Sequence[Json], language: 
         title=title,
         trail=[(words("page.all_studies"), "../../../index.html"), (words.text(run.get("title")), "../../index.html")],
         chapter=made,
-        cards=[card(record, words, chapters="") for record in findings],
+        cards=[card(record, words, chapters="") for record in in_order_of_cells(findings, nb)],
         facts=facts(run, words),
         warnings=[words.text(warning) for warning in about.get("warnings") or ()],
         study_page="../../index.html",
     )
+
+
+def in_order_of_cells(findings: Sequence[Json], notebook: Json) -> list[Json]:
+    """Return a notebook's findings in the order in which its cells make them."""
+    place = {str(cell.get("id")): n for n, cell in enumerate(notebook.get("cells", []))}
+    return sorted(findings, key=lambda record: place.get(str(record.get("cell")), len(place)))
 
 
 def render_study(

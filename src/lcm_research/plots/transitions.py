@@ -28,7 +28,7 @@ TEXT: dict[str, dict[Language, str]] = {
     "to": {"en": "stage a month later", "zh": "一个月后所处阶段"},
     "clock": {"en": "by the clock", "zh": "时钟转移"},
     "customers": {"en": "customers at the end of the month", "zh": "月末客户数"},
-    "last": {"en": "customers in the last month", "zh": "最后一个月的客户数"},
+    "last": {"en": "customers in the last month: ", "zh": "最后一个月的客户数："},
     "none": {"en": "nobody", "zh": "无人"},
 }
 
@@ -60,7 +60,9 @@ def transition_heatmap(
     rows = [_row_name(names[stage], int(n), min_group, language) for stage, n in customers]
     ax.set_xticks(range(size), [names[stage] for stage in matrix.stages])
     ax.set_yticks(range(size), rows)
-    ax.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), xlabel=TEXT["to"][language], ylabel=TEXT["from"][language])
+    ax.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
+    ax.set_xlabel(TEXT["to"][language], labelpad=12)
+    ax.set_ylabel(TEXT["from"][language], labelpad=14)
     ax.tick_params(length=0)
     ax.xaxis.set_label_position("top")
     ax.xaxis.tick_top()
@@ -129,7 +131,7 @@ def stage_stock_lines(
     ax.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     last = stock[(stock["period_start"] == shown.index[-1]) & stock["stage"].isin(list(names))]["n"].sum()
-    ax.set_xlabel(f"{TEXT['last'][language]}: n = {BLANK if 0 < last < min_group else count(last)}")
+    ax.set_xlabel(f"{TEXT['last'][language]}n = {BLANK if 0 < last < min_group else count(last)}")
     ax.set_ylabel(TEXT["customers"][language])
     ax.margins(x=0.02)
     return ax

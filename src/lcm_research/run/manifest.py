@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import secrets
 import subprocess
@@ -100,7 +101,7 @@ def manifest(
         ],
         "n_customers": ingested.n_customers,
         "n_rows": sum(ingested.n_rows[table] for table in {source.table for source in ingested.inputs}),
-        "definitions": definitions(study),
+        "definitions": definitions(plan),
         "parameters": {p.name: dict(p.given) for p in plan.notebooks},
         "notebooks": [
             {"name": p.name, "title": dict(p.notebook.title), **outcomes[p.name].record(), "parameters": p.values}
@@ -149,10 +150,10 @@ def code_hash(plan: Plan) -> str:
     return digest.hexdigest()
 
 
-def definitions(study: Study) -> list[dict[str, dict[str, str]]]:
-    """Return what the words on the pages mean in this study, in both languages."""
-    window, churn, stages = study.observation_start, study.churn, study.stages
-    thresholds = ", ".join(f"{name} = {value:g}" for name, value in stages.thresholds.items())
+def definitions(plan: Plan) -> list[dict[str, dict[str, str]]]:
+    """Return what the words on the pages mean in this study and its notebooks, in both languages."""
+    study = plan.study
+    window, churn, scheme = study.observation_start, study.churn, _scheme(study)
     history = {
         "complete": ("each customer's whole purchase history", "客户的全部购买记录"),
         "from_observation_start": ("only what happened since the window began", "仅含观察期开始之后的记录"),
@@ -163,11 +164,11 @@ def definitions(study: Study) -> list[dict[str, dict[str, str]]]:
         (
             "Churn",
             "流失",
-            f"more than {churn.window_days} days without activity",
-            f"连续 {churn.window_days} 天以上没有活动",
+            f"the first silence of more than {churn.window_days} days; customers may return after it",
+            f"首次连续 {churn.window_days} 天以上没有活动；客户此后仍可能回来",
         ),
         ("Activity", "活动", "purchases, without returns", "购买（不含退货）"),
-        ("Stage scheme", "生命周期阶段方案", _scheme(stages.scheme, thresholds), _scheme(stages.scheme, thresholds)),
+        ("Stage scheme", "生命周期阶段方案", scheme, scheme),
         ("Stages are taken at the end of each", "阶段判定周期", "calendar month", "每个自然月末"),
         ("Purchase history in the data", "数据中的购买历史", *history),
         (
@@ -177,8 +178,22 @@ def definitions(study: Study) -> list[dict[str, dict[str, str]]]:
             f"{study.privacy.min_group} 位客户",
         ),
     ]
+    for planned in plan.notebooks:
+        chosen = ", ".join(f"{name} = {_written(value)}" for name, value in planned.values.items() if name != "study")
+        if chosen:
+            rows.append((f"Parameters of {planned.name}", f"{planned.name} 的参数", chosen, chosen))
     return [{"term": {"en": a, "zh": b}, "value": {"en": c, "zh": d}} for a, b, c, d in rows]
 
 
-def _scheme(name: str, thresholds: str) -> str:
-    return f"{name} ({thresholds})" if thresholds else name
+def _scheme(study: Study) -> str:
+    from lcm_research.stages.rules import stage_rules
+
+    stages = study.stages
+    rules = stage_rules(stages.scheme, window_days=study.churn.window_days, thresholds=stages.thresholds)
+    return f"{stages.scheme} ({', '.join(f'{name} = {value:g}' for name, value in rules.thresholds.items())})"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

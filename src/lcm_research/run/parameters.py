@@ -113,9 +113,11 @@ def validated(parameter: Parameter, value: Any, *, place: str) -> Any:
     try:
         return parameter.type.dump_python(parameter.type.validate_json(text, strict=True), mode="json")
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]["msg"]
+        problem = error.errors(include_url=False)[0]["msg"].replace("valid array", "list, as in [a, b]")
+        example = f"; its default is {parameter.default!r}" if value is not parameter.default else ""
         raise StudyError(
-            f"{place}: '{parameter.name}' is {_expected(parameter)}; came {value!r}: {problem[0].lower()}{problem[1:]}"
+            f"{place}: '{parameter.name}' is {_expected(parameter)}; came {value!r}: "
+            f"{problem[0].lower()}{problem[1:]}{example}"
         ) from None
 
 
@@ -123,17 +125,17 @@ def _expected(parameter: Parameter) -> str:
     return f"declared {parameter.annotation}" + (f" ({parameter.comment})" if parameter.comment else "")
 
 
-def from_text(parameter: Parameter, text: str) -> Any:
+def from_text(parameter: Parameter, text: str, *, place: str = "") -> Any:
     """
     Read a value from the command line by the declared type.
 
     A ``str`` takes the text as it is (``007`` stays ``007``); other types are written as in JSON, and a list also
-    with commas.
+    with commas. ``place`` begins the refusal.
 
     >>> from_text(Parameter(name="channels", annotation="list[str]", default=[]), "weibo,email")
     ['weibo', 'email']
     """
-    place = f"--set {parameter.name}={text}"
+    place = place or f"--set {parameter.name}={text}"
     for reading in _readings(text):
         try:
             return validated(parameter, reading, place=place)

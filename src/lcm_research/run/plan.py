@@ -96,7 +96,8 @@ def make_plan(
         name, parameter, text = parse_setting(setting)
         place = f"--set {setting}"
         _expect(name, loaded.notebooks, place=place, what=f"study '{loaded.study}' runs no notebook '{name}'")
-        given[name][parameter] = from_text(known(parameter, notebooks[name].parameters, place=place), text)
+        declared = known(parameter, notebooks[name].parameters, place=place)
+        given[name][parameter] = from_text(declared, text, place=place)
     planned = (
         Planned(notebook=notebook, given={"study": loaded.study} | given[name])
         for name, notebook in notebooks.items()

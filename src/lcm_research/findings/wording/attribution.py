@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "credit_checks",
     "disagreement_sentence",
     "excess_sentence",
+    "in_points",
     "model_text",
     "points",
     "raw_effects_sentence",
@@ -131,8 +133,9 @@ def excess_sentence(excess: Excess, channel: str, *, n_customers: int) -> Senten
         )
     if difference.sign() < 0:
         return both(
-            f"{start['en']}: it is credited with {size} points less than that ({en}).",
-            f"{start['zh']}，实际归因低 {size} 个百分点（{zh}）。",
+            f"{start['en']}: it is credited with {size} points less than that ({en}). The customers whom it reaches "
+            "may be less likely to buy anyway.",
+            f"{start['zh']}，实际归因低 {size} 个百分点（{zh}）。它触达的客户也可能本来就较少购买。",
         )
     return both(
         f"{start['en']}. The data do not show that it is credited with more or less than that "
@@ -173,12 +176,12 @@ def beyond_volume_sentence(excess: Excess, *, n_customers: int) -> Sentence:
         en.append(f"not separated from it: {neither} of {len(names)}")
         zh.append(f"未能区分的渠道：{neither} 个（共 {len(names)} 个）")
     caveat = both(
-        " What goes beyond volume may still come from customers who would have bought anyway.",
-        "超出部分仍可能来自本来就会购买的客户。",
+        "Neither side need be the channel's doing: it may reach customers who would buy more, or less, without it.",
+        "高于或低于该水平都未必是渠道的作用：它触达的客户可能本来就买得更多或更少。",
     )
     return both(
-        f"{_opens('; '.join(en))} (95% for all channels together).{caveat['en'] if above else ''}",
-        f"{'；'.join(zh)}（全部渠道联合 95% 置信）。{caveat['zh'] if above else ''}",
+        f"{_opens('; '.join(en))} (95% for all channels together). {caveat['en']}",
+        f"{'；'.join(zh)}（全部渠道联合 95% 置信）。{caveat['zh']}",
     )
 
 
@@ -324,6 +327,18 @@ def points(share: float) -> str:
     ('1.23', '−0.04')
     """
     return f"{100 * share:.2f}".replace("-", "−")
+
+
+def in_points(difference: Estimate) -> Estimate:
+    """
+    Return a difference of shares in percentage points, as a card and a table write it.
+
+    >>> in_points(Estimate(value=0.01, lower=-0.01, upper=0.03, unit="share", n=9)).upper
+    3.0
+    """
+    without = None if difference.leave_one_out is None else 100 * difference.leave_one_out
+    value, lower, upper = (100 * end for end in (difference.value, difference.lower, difference.upper))
+    return replace(difference, value=value, lower=lower, upper=upper, unit="percentage points", leave_one_out=without)
 
 
 def _list(names: Sequence[str], language: Language) -> str:

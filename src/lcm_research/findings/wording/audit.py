@@ -193,6 +193,10 @@ def coverage_alt(monthly: pd.DataFrame, language: Language) -> str:
     parts = []
     for name in monthly.columns:
         rows = monthly[name].dropna()
+        if rows.empty:
+            few = both("from too few customers in every month to be shown", "每月涉及的客户都太少，不予显示")
+            parts.append(f"{table_name(name, language)} {few[language]}")
+            continue
         low, high = count(rows.min()), count(rows.max())
         parts.append(
             both(

@@ -24,6 +24,7 @@ from lcm_research.survival.comparison import LogRank
 from lcm_research.survival.curves import SurvivalCurve, at_risk_at
 
 __all__ = [
+    "baseline_check",
     "bought_once_sentence",
     "curve_checks",
     "hazard_question",
@@ -79,7 +80,7 @@ def retention_sentence(estimate: Estimate, *, day: int, window_days: int) -> Sen
     return both(
         f"{share} of new customers are still buying {day} days after their first purchase, without a silence of more "
         f"than {window_days} days until then ({en}).",
-        f"首次购买 {day} 天后，{share} 的新客户仍在购买，其间没有超过 {window_days} 天的沉默（{zh}）。",
+        f"首次购买 {day} 天后，{share} 的新客户仍在购买，其间购买间隔从未超过 {window_days} 天（{zh}）。",
     )
 
 
@@ -121,8 +122,9 @@ def stay_sentence(
         )
     return both(
         f"By {by_en}: the data do not separate how long customers in “{group}” and in “{other}” stay "
-        f"({days} days within the first {horizon_days}, {en}).",
-        f"按{by_zh}：数据未能区分“{group}”与“{other}”的客户的留存时间（前 {horizon_days} 天内相差 {days} 天，{zh}）。",
+        f"(“{group}” less “{other}”: {days} days within the first {horizon_days}, {en}).",
+        f"按{by_zh}：数据未能区分“{group}”与“{other}”的客户的留存时间"
+        f"（前 {horizon_days} 天内“{group}”减“{other}”为 {days} 天，{zh}）。",
     )
 
 
@@ -141,10 +143,10 @@ def hazard_ratio_sentence(ratio: Estimate, group: str, other: str, *, by: Mappin
     zh = f"（风险比 {number(ratio.value)}，{_told(ratio, 'zh')}）"
     by_en, by_zh = f"By {_in_words(by, 'en')}, among customers who bought again:", f"按{_in_words(by, 'zh')}"
     if sign:
-        rate_en, rate_zh = ("higher", "更高") if sign > 0 else ("lower", "更低")
+        rate_en, rate_zh = ("higher", "高于") if sign > 0 else ("lower", "低于")
         return both(
             f"{by_en} those in “{group}” lapse at a {rate_en} rate than those in “{other}” {en}.",
-            f"{by_zh}：再次购买的客户中，“{group}”的流失风险比“{other}”{rate_zh}{zh}。",
+            f"{by_zh}：再次购买的客户中，“{group}”的流失风险{rate_zh}“{other}”{zh}。",
         )
     return both(
         f"{by_en} the data do not separate the rates at which those in “{group}” and in “{other}” lapse {en}.",
@@ -158,7 +160,7 @@ def bought_once_sentence(share: Estimate, *, window_days: int) -> Sentence:
     value = percent(share.value)
     return both(
         f"{value} of new customers bought on one day and then not again for more than {window_days} days ({en}).",
-        f"{value} 的新客户只在一天购买过，此后超过 {window_days} 天没有再买（{zh}）。",
+        f"{value} 的新客户只在一天购买过，此后超过 {window_days} 天未再购买（{zh}）。",
     )
 
 
@@ -175,15 +177,16 @@ def return_sentence(share: Estimate, *, day: int) -> Sentence:
 def log_rank_sentence(test: LogRank, *, alpha: float) -> Sentence:
     """Whether the curves of the groups differ at level ``alpha``."""
     k, n = len(test.groups), count(int(test.n.sum()))
-    told = f"χ² = {number(test.chi_square)}, df = {test.degrees_of_freedom}, {p_value(test.p_value)}, n = {n}"
+    parts = f"χ² = {number(test.chi_square)}", f"df = {test.degrees_of_freedom}", p_value(test.p_value), f"n = {n}"
+    en, zh = ", ".join(parts), "，".join(parts)
     if test.p_value < alpha:
         return both(
-            f"The curves of the {k} groups differ (log-rank {told}).",
-            f"{k} 个组的留存曲线存在差异（对数秩检验 {told}）。",
+            f"The curves of the {k} groups differ (log-rank {en}).",
+            f"{k} 个组的留存曲线存在差异（对数秩检验 {zh}）。",
         )
     return both(
-        f"The data do not separate the curves of the {k} groups (log-rank {told}).",
-        f"数据未能区分 {k} 个组的留存曲线（对数秩检验 {told}）。",
+        f"The data do not separate the curves of the {k} groups (log-rank {en}).",
+        f"数据未能区分 {k} 个组的留存曲线（对数秩检验 {zh}）。",
     )
 
 
@@ -191,31 +194,34 @@ def proportionality_sentence(test: pd.DataFrame, *, alpha: float) -> Sentence:
     """Whether the hazard ratios hold over a customer's life, by the global row of the test."""
     row = test[test["covariate"] == "GLOBAL"]
     chi_square, df, p = (float(row[c].iloc[0]) for c in ("chi_square", "degrees_of_freedom", "p_value"))
-    told = f"χ² = {number(chi_square)}, df = {df:.0f}, {p_value(p)}"
+    parts = f"χ² = {number(chi_square)}", f"df = {df:.0f}", p_value(p)
+    en, zh = ", ".join(parts), "，".join(parts)
     if p < alpha:
         return both(
-            f"The hazard ratios change over a customer's life ({told}): read them as averages, and the restricted "
+            f"The hazard ratios change over a customer's life ({en}): read them as averages, and the restricted "
             "means first.",
-            f"风险比随时间变化（{told}）：应将其视为平均值，以限制平均留存时间为准。",
+            f"风险比随时间变化（{zh}）：应将其视为平均值，以限制平均留存时间为准。",
         )
     return both(
-        f"No change of the hazard ratios over a customer's life was seen ({told}).",
-        f"未见风险比随时间变化（{told}）。",
+        f"No change of the hazard ratios over a customer's life was seen ({en}).",
+        f"未见风险比随时间变化（{zh}）。",
     )
 
 
 def late_entry_sentence(headline: Estimate, late: Estimate, *, day: int) -> Sentence:
     """The share that goes on past ``day``, from every spell under observation and from new customers."""
     apart = headline.lower > late.upper or late.lower > headline.upper
-    en, zh = (
-        [f"{percent(e.value)}, {_told(e, language, of_share=True)}" for e in (late, headline)] for language in LANGUAGES
+    every, new = percent(late.value), percent(headline.value)
+    en, zh = ([_told(e, language, of_share=True) for e in (late, headline)] for language in LANGUAGES)
+    seen = both(
+        "the intervals do not overlap" if apart else "the intervals overlap, which does not make the two equal",
+        "两者的置信区间不重叠" if apart else "两者的置信区间重叠，但不能据此认为相同",
     )
-    verb = "differs from" if apart else "is in line with"
-    verb_zh = "不同" if apart else "一致"
     return both(
-        f"The share of all spells under observation that goes on past day {day} ({en[0]}) {verb} that of new customers "
-        f"({en[1]}).",
-        f"全部观察到的活跃期在第 {day} 天之后的留存比例（{zh[0]}）与新客户（{zh[1]}）{verb_zh}。",
+        f"Of all spells under observation {every} go on past day {day} ({en[0]}), of those of new customers {new} "
+        f"({en[1]}): {seen['en']}.",
+        f"第 {day} 天之后仍留存的比例，全部观察到的活跃期为 {every}（{zh[0]}），新客户为 {new}（{zh[1]}）；"
+        f"{seen['zh']}。",
     )
 
 
@@ -228,13 +234,29 @@ def width_sentence(grouped: Estimate, model: Estimate) -> Sentence:
     )
 
 
+def baseline_check(*, of_first_purchase: bool) -> Check:
+    """Whether the groups are known to have been told apart on the first day, before anybody could stay or leave."""
+    seen = both("The groups are read off the first purchase.", "分组取自首次购买。")
+    if not of_first_purchase:
+        seen = both(
+            "The table of customers does not say when the value was recorded. One that is taken on later, such as a "
+            "membership, goes to those who stayed long enough to get it.",
+            "客户表未说明该取值何时记录。若在首次购买之后才取得（例如后来加入的会员），留存更久的人更可能取得该值。",
+        )
+    return Check(
+        name=both("Groups told apart at the first purchase", "分组在首次购买时已确定"),
+        passed=of_first_purchase,
+        note=seen,
+    )
+
+
 def curve_checks(curve: SurvivalCurve, *, horizon_days: int, min_at_risk: int) -> list[Check]:
     """What a number read off a curve at ``horizon_days`` rests on: customers still at risk, and groups with a lapse."""
     at_risk = at_risk_at(curve, horizon_days)
     groups = 0 if curve.groups_with_event is None else int(curve.groups_with_event[-1])
     return [
         Check(
-            name=both("Enough customers followed to the horizon", "有足够的客户被观察到期限"),
+            name=both("Enough customers followed to the horizon", "观察到该时点的客户足够多"),
             passed=at_risk >= min_at_risk,
             note=both(
                 f"{count(at_risk)} customers are at risk on day {horizon_days}; at least {min_at_risk} are asked for.",

@@ -130,9 +130,9 @@ def _with_clock(said: Sentence) -> Sentence:
 def declared_sentence(window_days: int) -> Sentence:
     """Say when churn is dated in a scheme that declares it."""
     return both(
-        f"Churn is declared here: it is dated {window_days} days after the last purchase, and a purchase after that "
-        "ends it. Analyses of survival date the same lapse at the last purchase.",
-        f"这里的流失是“宣告”的：以最后一次购买后 {window_days} 天为准，此后再次购买即告解除。"
+        f"Churn is declared here: more than {window_days} days after the last purchase, and a purchase after that ends "
+        "it. Analyses of survival date the same lapse at the last purchase.",
+        f"这里的流失按判定日计：最后一次购买之后超过 {window_days} 天才判定为流失，此后再次购买即解除。"
         "生存分析则将同一次流失记在最后一次购买当日。",
     )
 
@@ -141,9 +141,10 @@ def stock_sentence(estimate: Estimate, *, name: Text, period_start: str) -> Sent
     """Say which share of the customers whose stage is known was in a stage at the end of a month."""
     share = percent(estimate.value)
     return both(
-        f"At the end of {period_text(period_start, 'en')}, {share} of customers were in the stage “{name['en']}”"
-        f"{_told(estimate, 'en')}.",
-        f"{period_text(period_start, 'zh')}末，{share} 的客户处于“{name['zh']}”阶段{_told(estimate, 'zh')}。",
+        f"At the end of {period_text(period_start, 'en')}, {share} of customers whose stage is known were in the stage "
+        f"“{name['en']}”{_told(estimate, 'en')}.",
+        f"{period_text(period_start, 'zh')}末，阶段已知的客户中有 {share} 处于“{name['zh']}”阶段"
+        f"{_told(estimate, 'zh')}。",
     )
 
 
@@ -211,16 +212,17 @@ def homogeneity_sentence(test: Homogeneity, *, names: Mapping[str, Text], min_gr
             "There are too few purchases out of any stage to compare one month with another.",
             "各阶段的购买次数过少，无法逐月比较。",
         )
-    told = f"G² = {number(test.statistic)}, df = {test.degrees_of_freedom}, {p_value(test.p_value)}"
+    parts = f"G² = {number(test.statistic)}", f"df = {test.degrees_of_freedom}", p_value(test.p_value)
+    told, told_zh = ", ".join(parts), "，".join(parts)
     en, zh = (_ranges(test, names, min_group, language) for language in get_args(Language))
     if test.p_value < ALPHA:
         return both(
             f"The probability of buying was not the same in all months ({told}){en}.",
-            f"各月的购买概率并不相同（{told}）{zh}。",
+            f"各月的购买概率并不相同（{told_zh}）{zh}。",
         )
     return both(
         f"The data do not show that the probability of buying changed from month to month ({told}){en}.",
-        f"数据未显示各月的购买概率有所变化（{told}）{zh}。",
+        f"数据未显示各月的购买概率有所变化（{told_zh}）{zh}。",
     )
 
 
