@@ -19,6 +19,7 @@ from scipy import stats
 
 from lcm_research.errors import ModelError, SparseCellWarning
 from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate, jackknife_se
+from lcm_research.survival.risk_sets import replicates, risk_arrays
 
 __all__ = [
     "IntervalKind",
@@ -121,7 +122,9 @@ def kaplan_meier(counts: pd.DataFrame, *, interval: IntervalKind, level: float =
     >>> kaplan_meier(counts, interval="log-log").survival.tolist()
     [0.75, 0.75, 0.375, 0.375]
     """
-    times, at_risk, events = _risk_arrays(counts, by_group=interval == "replicate")
+    _check_counts(counts)
+    replicate, n_groups = replicates(counts, by_group=interval == "replicate", instead="log-log")
+    times, at_risk, (events,) = risk_arrays(counts, [counts["event_observed"].to_numpy(bool)], replicate, n_groups)
     total_risk, total_events = at_risk.sum(axis=0), events.sum(axis=0)
     survival, greenwood = _product_limit(total_risk, total_events)
     if (survival[:-1] == 0).any() and (total_risk[np.argmax(survival == 0) + 1 :] > 0).any():
@@ -156,30 +159,6 @@ def kaplan_meier(counts: pd.DataFrame, *, interval: IntervalKind, level: float =
         without=without,
         groups_with_event=groups,
     )
-
-
-def _risk_arrays(counts: pd.DataFrame, *, by_group: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Days, spells at risk and events, each by group of customers (one group where ``by_group`` is false)."""
-    _check_counts(counts)
-    if by_group and "replicate" not in counts:
-        raise ModelError("interval='replicate' needs the column 'replicate' in the counts; choose 'log-log' without it")
-    groups = counts["replicate"].to_numpy(np.int64) if by_group else np.zeros(len(counts), np.int64)
-    n_groups = N_GROUPS if by_group else 1
-    n, ended = counts["n"].to_numpy(float), counts["duration_days"].to_numpy()
-    event = counts["event_observed"].to_numpy(bool)
-    entered = counts["entry_days"].to_numpy() if "entry_days" in counts else np.zeros(len(counts))
-    times = np.unique(np.concatenate([ended, entered[entered > 0]]))
-
-    def spread(at: np.ndarray, mass: np.ndarray) -> np.ndarray:
-        flat = groups * (len(times) + 1) + at
-        return np.bincount(flat, weights=mass, minlength=n_groups * (len(times) + 1)).reshape(n_groups, -1)
-
-    exits = np.searchsorted(times, ended)
-    ends, events = spread(exits, n)[:, :-1], spread(exits, n * event)[:, :-1]
-    # a spell that enters on day e is at risk from the next day on
-    starts = spread(np.where(entered > 0, np.searchsorted(times, entered, side="right"), 0), n)[:, :-1]
-    at_risk = starts.cumsum(axis=1) - np.hstack([np.zeros((n_groups, 1)), ends.cumsum(axis=1)[:, :-1]])
-    return times, at_risk, events
 
 
 def _product_limit(at_risk: np.ndarray, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

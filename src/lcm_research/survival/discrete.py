@@ -28,10 +28,9 @@ from lcm_research.survival.likelihood_fit import (
     check_events,
     columns_of,
     pattern_row,
-    ratio_estimates,
-    spread_of_moves,
 )
 from lcm_research.survival.period_cells import Clock, PeriodCells, clock_of, followed, period_cells
+from lcm_research.survival.ratios import ratio_estimates, ratio_table, spread_of_moves
 
 __all__ = ["Baseline", "DiscreteHazardFit", "Link", "discrete_hazard", "hazard_by_period"]
 
@@ -91,17 +90,9 @@ class DiscreteHazardFit:
     def table(self) -> pd.DataFrame:
         """Return one row a covariate's column: coefficient, standard error, hazard or odds ratio with interval."""
         columns = self.design.names
-        ratios = [self.ratios[name] for name in columns]
         own = slice(len(self.names) - len(columns), None)
-        return pd.DataFrame(
-            {
-                "covariate": list(columns),
-                "coefficient": self.coefficients[own],
-                "standard_error": self.standard_error[own],
-                UNITS[self.link]: [r.value for r in ratios],
-                "lower": [r.lower for r in ratios],
-                "upper": [r.upper for r in ratios],
-            }
+        return ratio_table(
+            columns, self.coefficients[own], self.standard_error[own], self.ratios, unit=UNITS[self.link]
         )
 
 

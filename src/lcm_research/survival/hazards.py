@@ -14,10 +14,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lcm_research.errors import FewEventsWarning, ModelError
-from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate, jackknife
+from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate
 from lcm_research.survival.covariates import Design, design
 from lcm_research.survival.partial_likelihood import (
     RiskSets,
@@ -30,6 +29,7 @@ from lcm_research.survival.partial_likelihood import (
     score_residuals,
     sums_at,
 )
+from lcm_research.survival.ratios import ratio_estimates, ratio_table
 
 __all__ = ["CoxFit", "CoxIntervals", "cox", "predicted_survival"]
 
@@ -87,17 +87,7 @@ class CoxFit:
 
     def table(self) -> pd.DataFrame:
         """Return one row a column of the model: coefficient, standard error, hazard ratio with its interval."""
-        ratios = [self.hazard_ratios[name] for name in self.names]
-        return pd.DataFrame(
-            {
-                "covariate": self.names,
-                "coefficient": self.coefficients,
-                "standard_error": self.standard_error,
-                "hazard_ratio": [r.value for r in ratios],
-                "lower": [r.lower for r in ratios],
-                "upper": [r.upper for r in ratios],
-            }
-        )
+        return ratio_table(self.names, self.coefficients, self.standard_error, self.hazard_ratios, unit="hazard_ratio")
 
 
 def cox(
@@ -178,7 +168,9 @@ def cox(
         coefficients=coefficients,
         covariance=covariance,
         standard_error=error,
-        hazard_ratios=_ratios(columns.names, coefficients, error, without, n, level),
+        hazard_ratios=ratio_estimates(
+            columns.names, coefficients, error, without, unit="hazard_ratio", n=n, level=level
+        ),
         log_likelihood_null=start,
         log_likelihood=fitted,
         likelihood_ratio=2 * (fitted - start),
@@ -263,27 +255,6 @@ def _influence(
         return None, (moves * n[:, None]).T @ moves
     summed = pd.DataFrame(moves * n[:, None]).groupby(counts[cluster].to_numpy()).sum().to_numpy()
     return None, summed.T @ summed
-
-
-def _ratios(
-    names: Sequence[str],
-    coefficients: np.ndarray,
-    error: np.ndarray,
-    moved: np.ndarray | None,
-    n: int,
-    level: float,
-) -> dict[str, Estimate]:
-    made = {}
-    for i, name in enumerate(names):
-        ratio = float(np.exp(coefficients[i]))
-        if moved is not None:
-            without = np.exp(coefficients[i] - moved[:, i])
-            made[name] = jackknife(ratio, without, unit="hazard_ratio", n=n, scale="log", level=level)
-            continue
-        half = stats.norm.ppf(0.5 + level / 2) * error[i]
-        lower, upper = (float(np.exp(coefficients[i] + end)) for end in (-half, half))
-        made[name] = Estimate(value=ratio, lower=lower, upper=upper, unit="hazard_ratio", n=n, level=level)
-    return made
 
 
 def _check_events(counts: pd.DataFrame, columns: Design, intervals: CoxIntervals) -> None:

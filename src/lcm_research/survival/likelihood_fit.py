@@ -13,10 +13,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lcm_research.errors import FewEventsWarning, ModelError, nearest
-from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate, jackknife
+from lcm_research.estimate import FEW_GROUPS
 from lcm_research.survival.covariates import Design, design
 from lcm_research.survival.hazards import FEW_EVENTS, FEWEST_EVENTS
 
@@ -26,8 +25,6 @@ __all__ = [
     "check_spells",
     "columns_of",
     "pattern_row",
-    "ratio_estimates",
-    "spread_of_moves",
 ]
 
 FitIntervals = Literal["replicate", "information"]
@@ -76,35 +73,6 @@ def check_events(counts: pd.DataFrame, n_columns: int, intervals: FitIntervals, 
         raise ModelError(
             f"events in {n_groups} groups of customers, fewer than {FEW_GROUPS}; choose intervals='information'"
         )
-
-
-def spread_of_moves(moved: np.ndarray) -> np.ndarray:
-    """Standard error by the jackknife, from the moves of a fit as each group (first axis) is left out."""
-    return np.sqrt((N_GROUPS - 1) / N_GROUPS * (moved**2).sum(axis=0))
-
-
-def ratio_estimates(
-    names: Sequence[str],
-    coefficients: np.ndarray,
-    error: np.ndarray,
-    moved: np.ndarray | None,
-    *,
-    unit: str,
-    n: int,
-    level: float,
-) -> dict[str, Estimate]:
-    """Exponents of coefficients with intervals: jackknife from ``moved`` (100, p), or normal where it is None."""
-    made = {}
-    for i, name in enumerate(names):
-        ratio = float(np.exp(coefficients[i]))
-        if moved is not None:
-            without = np.exp(coefficients[i] - moved[:, i])
-            made[name] = jackknife(ratio, without, unit=unit, n=n, scale="log", level=level)
-            continue
-        half = stats.norm.ppf(0.5 + level / 2) * error[i]
-        lower, upper = (float(np.exp(coefficients[i] + end)) for end in (-half, half))
-        made[name] = Estimate(value=ratio, lower=lower, upper=upper, unit=unit, n=n, level=level)
-    return made
 
 
 def pattern_row(names: Sequence[str], values: Mapping[str, float]) -> np.ndarray:

@@ -32,9 +32,8 @@ from lcm_research.survival.likelihood_fit import (
     check_events,
     columns_of,
     pattern_row,
-    ratio_estimates,
-    spread_of_moves,
 )
+from lcm_research.survival.ratios import ratio_estimates, ratio_table, spread_of_moves
 
 __all__ = [
     "AcceleratedFailureTimeFit",
@@ -96,17 +95,9 @@ class AcceleratedFailureTimeFit:
     def table(self) -> pd.DataFrame:
         """Return one row a column of the model: coefficient, standard error, time ratio with its interval."""
         columns = self.design.names
-        ratios = [self.time_ratios[name] for name in columns]
         inside = slice(1, 1 + len(columns))
-        return pd.DataFrame(
-            {
-                "covariate": list(columns),
-                "coefficient": self.coefficients[inside],
-                "standard_error": self.standard_error[inside],
-                "time_ratio": [r.value for r in ratios],
-                "lower": [r.lower for r in ratios],
-                "upper": [r.upper for r in ratios],
-            }
+        return ratio_table(
+            columns, self.coefficients[inside], self.standard_error[inside], self.time_ratios, unit="time_ratio"
         )
 
 

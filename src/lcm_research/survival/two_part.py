@@ -15,10 +15,11 @@ import pandas as pd
 import statsmodels.api as sm
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate, jackknife
+from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate
 from lcm_research.survival.covariates import Design, design
 from lcm_research.survival.hazards import FEWEST_EVENTS, CoxFit, cox
 from lcm_research.survival.partial_likelihood import TieRule
+from lcm_research.survival.ratios import ratio_estimates, ratio_table, spread_of_moves
 
 __all__ = ["FirstDayFit", "TwoPartFit", "first_day_logit", "two_part"]
 
@@ -53,17 +54,7 @@ class FirstDayFit:
 
     def table(self) -> pd.DataFrame:
         """Return one row a column of the model: coefficient, standard error, odds ratio with its interval."""
-        ratios = [self.odds_ratios[name] for name in self.names]
-        return pd.DataFrame(
-            {
-                "covariate": self.names,
-                "coefficient": self.coefficients,
-                "standard_error": self.standard_error,
-                "odds_ratio": [r.value for r in ratios],
-                "lower": [r.lower for r in ratios],
-                "upper": [r.upper for r in ratios],
-            }
-        )
+        return ratio_table(self.names, self.coefficients, self.standard_error, self.odds_ratios, unit="odds_ratio")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,24 +150,14 @@ def first_day_logit(
     groups = counts["replicate"].to_numpy(np.int64)
     by_group = np.stack([np.bincount(groups, residual * column, N_GROUPS) for column in x.T], axis=1)
     moved = (by_group @ fit.cov_params())[:, 1:]
-    coefficients = fit.params[1:]
+    coefficients, error = fit.params[1:], spread_of_moves(moved)
     total = round(n.sum())
     return FirstDayFit(
         names=columns.names,
         intercept=float(fit.params[0]),
         coefficients=coefficients,
-        standard_error=np.sqrt((N_GROUPS - 1) / N_GROUPS * (moved**2).sum(axis=0)),
-        odds_ratios={
-            name: jackknife(
-                float(np.exp(coefficients[i])),
-                np.exp(coefficients[i] - moved[:, i]),
-                unit="odds_ratio",
-                n=total,
-                scale="log",
-                level=level,
-            )
-            for i, name in enumerate(columns.names)
-        },
+        standard_error=error,
+        odds_ratios=ratio_estimates(columns.names, coefficients, error, moved, unit="odds_ratio", n=total, level=level),
         log_likelihood=float(fit.llf),
         n=total,
         n_events=round((n * once).sum()),
