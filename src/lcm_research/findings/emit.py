@@ -34,6 +34,7 @@ from lcm_research.findings.finding import (
 )
 from lcm_research.findings.verdict import verdict
 from lcm_research.findings.wording.common import count, estimate_text, number
+from lcm_research.findings.wording.glossary import heading
 from lcm_research.privacy import small_rows
 from lcm_research.study import Hypothesis
 
@@ -120,7 +121,7 @@ class Emit:
             Columns in which every cell is itself a count of customers; small cells are blanked, and with them
             what the row says beside its counts, which could give them away.
         labels : mapping
-            Column headings in the study's language; the column's name where absent.
+            Column headings in the study's language; the glossary's where absent.
         """
         named = [*by, *within] or [str(table.columns[0])]
         texts = table.map(self._cell)
@@ -194,7 +195,12 @@ class Emit:
             }[self.language]
             note = f"{note} {hint}".strip()
         columns = [
-            {"name": str(c), "label": labels.get(str(c), str(c)), "align": _alignment(source[c])} for c in texts.columns
+            {
+                "name": str(c),
+                "label": labels.get(str(c)) or heading(str(c), self.language),
+                "align": _alignment(source[c]),
+            }
+            for c in texts.columns
         ]
         rows = texts.to_numpy().tolist()
         record = {"id": id, "title": title, "note": note, "columns": columns, "rows": rows}
