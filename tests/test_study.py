@@ -115,3 +115,102 @@ def test_a_study_is_found_by_name_above_the_working_folder(tmp_path: Path, monke
         find_study("shpo")
     with pytest.raises(StudyError, match="no study file at"):
         find_study("nowhere.yml")
+
+
+def words(churn: str) -> str:
+    """The good study with engagements, reasons and contracts mapped, and another meaning of churn."""
+    tables = (
+        "    engagements: {file: e.csv, columns: {customer_id: c, ts: t, platform: p, action: a}}\n"
+        "    churn_reasons: {file: w.csv, columns: {customer_id: c, churn_ts: t, reason: r, source: s}}\n"
+        "    customers: {file: p.csv, columns: {customer_id: c, contract_start: b, contract_end: e}}\n"
+    )
+    return GOOD.replace("churn: {window_days: 180}\n", f"{tables}churn: {churn}\n")
+
+
+@pytest.mark.parametrize(
+    ("churn", "longest_days"),
+    [
+        ("{kind: inactivity, window_days: 90, activity: [purchases, engagements]}", 90),
+        ("{personal_window: {kappa: 2, longest_days: 200}, other_ends: [death, merged]}", 200),
+        ("{personal_window: }", 365),
+        ("{kind: contract, grace_days: 30}", 30),
+        ("{kind: contract, grace_days: 0}", 0),
+    ],
+)
+def test_churn_has_one_meaning(tmp_path: Path, churn: str, longest_days: int) -> None:
+    assert load_study(write(tmp_path, words(churn))).churn.longest_days == longest_days
+
+
+@pytest.mark.parametrize(
+    ("churn", "message"),
+    [
+        ("{kind: inactivity}", r"churn: expected exactly one of window_days and personal_window .*; came neither"),
+        ("{window_days: 90, personal_window: {}}", r"exactly one of .*came window_days and personal_window"),
+        ("{window_days: 90, grace_days: 9}", r"grace_days belongs to kind 'contract'\); came grace_days and window_d"),
+        ("{kind: contract}", r"churn: expected grace_days .* for churn of kind 'contract'; came neither"),
+        ("{kind: contract, grace_days: 9, window_days: 90}", r"came grace_days and window_days"),
+        ("{kind: contract, grace_days: 9, activity: [engagements]}", r"came grace_days and activity"),
+        ("{personal_window: {kapa: 3}}", r"churn\.personal_window\.kapa: unknown key; did you mean 'kappa'"),
+        ("{personal_window: {kappa: 2.5}}", r"churn\.personal_window\.kappa: .*came 2.5"),
+        ("{personal_window: {shortest_days: 90, longest_days: 60}}", r"shortest_days of at most longest_.*90 and 60"),
+        ("{personal_window: {longest_days: 700}}", r"longest personal window of 700 .*churn\.personal_window\.longest"),
+        ("{kind: contract, grace_days: 600}", r"the days of grace of 600 days .*choose a shorter churn\.grace_days"),
+        ("{window_days: 90, activity: [visits]}", r"churn\.activity\.0: .*'purchases' or 'engagements'"),
+        ("{window_days: 90, activity: []}", r"churn\.activity: .*at least 1 item"),
+        ("{kind: lease, grace_days: 9}", r"churn\.kind: .*'inactivity' or 'contract'"),
+    ],
+)
+def test_churn_of_two_meanings_or_none_is_refused(tmp_path: Path, churn: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        load_study(write(tmp_path, words(churn)))
+
+
+@pytest.mark.parametrize(
+    ("churn", "message"),
+    [
+        ("{window_days: 90, activity: [purchases, engagements]}", r"'engagements' needs the table engagements"),
+        ("{window_days: 90, other_ends: [death, merged]}", r"death, merged would be read from the table churn_reasons"),
+        (
+            "{kind: contract, grace_days: 9}",
+            r"'contract' needs contract_start and contract_end under data\.tables\.cust",
+        ),
+    ],
+)
+def test_what_churn_means_needs_its_table(tmp_path: Path, churn: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        load_study(write(tmp_path, GOOD.replace("{window_days: 180}", churn)))
+
+
+def test_engaging_is_not_activity_and_exposure_at_once(tmp_path: Path) -> None:
+    text = words("{window_days: 90, activity: [purchases, engagements]}")
+    asked = text.replace("  01_churn_survival:", "  01_churn_survival: {actions: [like]}")
+    with pytest.raises(StudyError, match="engaging cannot be activity and the exposure 'actions' as well"):
+        load_study(write(tmp_path, asked))
+
+
+@pytest.mark.parametrize(
+    ("segment", "known_since"),
+    [
+        ("{of: first_purchase, value: amount}", "first_purchase"),
+        ("{value: region, recorded_at: joined, later: unknown}", "recorded"),
+        ("{value: region, known: first_contact}", "first_contact"),
+        ("{value: region}", "not_said"),
+    ],
+)
+def test_a_segment_says_since_when_it_is_known(tmp_path: Path, segment: str, known_since: str) -> None:
+    study = load_study(write(tmp_path, GOOD + f"segments:\n  group: {segment}\n"))
+    assert study.segments["group"].known_since == known_since
+
+
+@pytest.mark.parametrize(
+    ("segment", "message"),
+    [
+        ("{of: first_purchase, value: amount, known: first_contact}", "known with it; leave known out"),
+        ("{value: region, recorded_at: joined, known: first_contact}", "one of recorded_at and known; came both"),
+        ("{value: region, later: unknown}", "'later: unknown' needs recorded_at"),
+        ("{value: region, recorded: joined}", r"segments\.group\.recorded: unknown key; did you mean 'recorded_at'"),
+    ],
+)
+def test_a_segment_is_dated_once(tmp_path: Path, segment: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        load_study(write(tmp_path, GOOD + f"segments:\n  group: {segment}\n"))

@@ -76,6 +76,10 @@ class SparseCellWarning(LcmWarning):
     """A cell of a table was hardly ever visited."""
 
 
+class ShortFollowUpWarning(LcmWarning):
+    """A share that never lapses was fitted although many of those still going on would yet lapse."""
+
+
 class MissingFontWarning(LcmWarning):
     """A label has characters that no font of this machine draws; readers' browsers may draw them."""
 

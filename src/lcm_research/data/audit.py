@@ -239,6 +239,12 @@ QUESTIONS = (
         needs=("touchpoints", "transactions"),
         words={"en": "Which channels go with purchases?", "zh": "哪些渠道与购买相关联？"},
     ),
+    Question(
+        notebook="07_churn_warning",
+        needs=("transactions",),
+        uses=("engagements",),
+        words={"en": "Can the lapse be seen coming?", "zh": "流失能否提前看出来？"},
+    ),
 )
 
 
@@ -253,7 +259,7 @@ def what_can_be_answered(study: Study, ingested: Ingested) -> pd.DataFrame:
         does not have) and ``horizon_days``, the longest time to a lapse that the window can show (0 where a question
         has no horizon).
     """
-    horizon = study.as_of_day - study.churn.window_days - study.observation_start_day
+    horizon = study.as_of_day - study.churn.longest_days - study.observation_start_day
     return pd.DataFrame(
         [
             {

@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 
 from lcm_research.data.datetimes import day_and_instant
 from lcm_research.data.expressions import Expression
-from lcm_research.data.tables import Column
+from lcm_research.data.tables import EVENT_TIMES, Column
 from lcm_research.errors import StudyError
 
 __all__ = ["EXPECTED", "Mapped", "map_column", "minor_unit", "replicate"]
@@ -66,7 +66,8 @@ def map_column(
     Parameters
     ----------
     name : str
-        Canonical name; a ``ts`` column ``x`` is stored as ``x_us`` and ``x_day``, and ``ts`` as ``ts_us`` and ``day``.
+        Canonical name; a ``ts`` column ``x`` is stored as ``x_us`` and ``x_day``, the time of the row itself as
+        ``ts_us`` and ``day``.
     raw : mapping
         The columns of the user's file.
     currency : string expression or None
@@ -77,7 +78,8 @@ def map_column(
     try:
         if column.kind == "ts":
             day, ts_us = day_and_instant(value, timezone)
-            stored = {"ts_us": ts_us, "day": day} if name == "ts" else {f"{name}_us": ts_us, f"{name}_day": day}
+            names = ("ts_us", "day") if name in EVENT_TIMES else (f"{name}_us", f"{name}_day")
+            stored = dict(zip(names, (ts_us, day), strict=True))
         elif column.kind == "money":
             stored = {f"{name}_minor": _minor(value, currency)}
         else:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from lcm_research.data.canonical import EXPECTED
 from lcm_research.data.ingested import DataCheck
-from lcm_research.data.tables import TABLES, Column
+from lcm_research.data.tables import EVENT_TIMES, TABLES, Column
 from lcm_research.study import EPOCH, TableSource
 
 __all__ = ["FILLED", "Counts", "count_table", "judge"]
@@ -91,6 +91,8 @@ def count_table(table: ir.Table, name: str, source: TableSource) -> Counts:
         metrics["strange_years"] = (dated & ~table.day.between(low, high)).sum()
         metrics["first_day"], metrics["last_day"] = table.day.min(), table.day.max()
         metrics["first_day_used"], metrics["last_day_used"] = table.day.min(where=stays), table.day.max(where=stays)
+    if {"contract_start_day", "contract_end_day"} <= set(table.columns):
+        metrics["ends_before_start"] = (stays & (table.contract_end_day < table.contract_start_day)).sum()
     if "amount_minor" in table.columns:
         purchase = stays & ~table.is_return.fill_null(False)
         metrics["negative"] = (purchase & (table.amount_minor < 0)).sum()
@@ -108,7 +110,7 @@ def _stored(table: str, column: str) -> str:
     """Return the stored column that is null where the canonical one is."""
     kind = TABLES[table].columns[column].kind
     if kind == "ts":
-        return "ts_us" if column == "ts" else f"{column}_us"
+        return "ts_us" if column in EVENT_TIMES else f"{column}_us"
     return f"{column}_minor" if kind == "money" else column
 
 
@@ -139,10 +141,18 @@ def judge(
             f"one; take rows that came twice out of the file, map another column{hint}"
         )
     if counts.metrics.get("strange_years"):
+        time = next(column for column in EVENT_TIMES if column in source.columns)
         problems.append(
-            f"data.tables.{name}.columns.ts: expected years {YEARS[0].year} to {YEARS[1].year}; "
+            f"data.tables.{name}.columns.{time}: expected years {YEARS[0].year} to {YEARS[1].year}; "
             f"{_of(counts, 'strange_years')} have another: the format is wrong or the file damaged; "
-            f"{_remedy('ts', source.columns['ts'])}"
+            f"{_remedy('ts', source.columns[time])}"
+        )
+    if counts.metrics.get("ends_before_start"):
+        problems.append(
+            f"data.tables.{name}.columns.contract_end: expected no contract to end before contract_start; "
+            f"{_of(counts, 'ends_before_start')} do; see that the two columns are not exchanged, or leave those rows "
+            f"out under data.tables.{name}.leave_out, as in "
+            f"{_yaml('ends_before_start', _earlier(source, 'contract_end', 'contract_start'))}"
         )
     if counts.used == 0 and not problems:
         problems.append(_nothing_left(counts, name, source, rules, window))
@@ -170,8 +180,9 @@ def _column_problems(counts: Counts, name: str, source: TableSource, column: str
 
 
 def _must_be_read(column: str, declared: Column) -> bool:
-    """A return that cannot be read would be counted as a purchase."""
-    return declared.kind in EXPECTED and (declared.required or column == "is_return")
+    """A return that cannot be read would be counted as a purchase, and a contract's end as none."""
+    silent = ("is_return", "contract_start", "contract_end")
+    return declared.kind in EXPECTED and (declared.required or column in silent)
 
 
 def _remedy(kind: str, text: str) -> str:
@@ -185,6 +196,10 @@ def _as_rule(column: str, kind: str, text: str) -> str:
         return ""
     rule = f"{text} is null" if "strptime(" in text else UNREADABLE[kind].format(column=text)
     return f", as in {_yaml(f'unread_{column}', rule)}"
+
+
+def _earlier(source: TableSource, column: str, other: str) -> str:
+    return f"{source.columns[column]} < {source.columns[other]}"
 
 
 def _yaml(key: str, rule: str) -> str:

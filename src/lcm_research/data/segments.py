@@ -5,7 +5,8 @@ Of ``customers``, an expression reads the canonical columns of the customer's ro
 ``first_purchase`` it reads the first day on which the customer bought (returns left out): ``date``, ``day``,
 ``amount`` in units of ``currency``, ``quantity``, ``channel``, ``category``. Amount and quantity are sums over that
 day, the amount only over purchases in the currency of its first one; the others are the day's first purchase's. With
-``history: from_observation_start`` it is the first purchase of the window.
+``history: from_observation_start`` it is the first purchase of the window. What is known only when a customer's time is
+over (the end of a contract) makes no group.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import ibis.expr.types as ir
 
 from lcm_research.data.canonical import minor_unit
 from lcm_research.data.expressions import parse
+from lcm_research.data.recorded import START_DAY, recorded_day
+from lcm_research.data.tables import ENDS_ONLY, TABLES
 from lcm_research.errors import StudyError
 from lcm_research.study import Segment
 
@@ -32,7 +35,8 @@ UNKNOWN = "(unknown)"
 NONE = "(none)"
 """The group of customers without a purchase, where the segment is of the first purchase."""
 
-_RESERVED = {"customer_id", "replicate", "first_seen_at_us", "first_seen_at_day"}
+_MOMENTS = tuple(name for name, column in TABLES["customers"].columns.items() if column.kind == "ts")
+_RESERVED = {"customer_id", "replicate", *(f"{name}_{part}" for name in _MOMENTS for part in ("us", "day"))}
 
 
 def add_segments(customers: ir.Table, transactions: ir.Table | None, segments: Mapping[str, Segment]) -> ir.Table:
@@ -60,15 +64,23 @@ def _label(name: str, segment: Segment, customers: ir.Table, firsts: ir.Table | 
     if segment.of == "first_purchase" and firsts is not None:
         columns = {c.removeprefix("_"): customers[c] for c in firsts.columns if c != "_customer_id"}
         return customers._day.isnull().ifelse(NONE, _group(segment, where, columns))
-    hidden = {"customer_id", "replicate", "first_seen_at_us", "first_seen_at_day"}
-    columns = {c: customers[c] for c in customers.columns if not c.startswith("_") and c not in hidden}
-    if "first_seen_at_day" in customers.columns:
-        columns["first_seen_at"] = _date(customers.first_seen_at_day)
-    return _group(segment, where, columns)
+    columns = {c: customers[c] for c in customers.columns if not c.startswith("_") and c not in _RESERVED}
+    columns |= {c: _date(customers[f"{c}_day"]) for c in _MOMENTS if f"{c}_day" in customers.columns}
+    group = _group(segment, where, columns)
+    if segment.later == "unknown":
+        late = customers[recorded_day(name)] > customers[START_DAY]
+        return late.fill_null(False).ifelse(UNKNOWN, group)
+    return group
 
 
 def _group(segment: Segment, where: str, columns: Mapping[str, ir.Value]) -> Any:
-    value: Any = parse(segment.value, where=f"{where}.value", columns=columns).to_ibis(columns)
+    expression = parse(segment.value, where=f"{where}.value", columns=columns)
+    for name in sorted(expression.names() & set(ENDS_ONLY)):
+        raise StudyError(
+            f"{where}.value: '{name}' is known when the customer's time is over, and a group must be known when it "
+            "begins; take a column that is known from the start"
+        )
+    value: Any = expression.to_ibis(columns)
     if not segment.breaks:
         return value.cast("string").strip().nullif("").fill_null(UNKNOWN)
     number = value.try_cast("decimal(18, 6)") if value.type().is_string() else value

@@ -37,6 +37,7 @@ from lcm_research.data.ingested import (
     read_manifest,
     write_manifest,
 )
+from lcm_research.data.recorded import dated, refuse_late_values, with_starts
 from lcm_research.data.scratch import scratch_folder
 from lcm_research.data.segments import add_segments
 from lcm_research.data.staging import Staged, stage
@@ -99,8 +100,10 @@ def _check_mapping(study: Study) -> None:
                     f"data.tables.{name}.columns: expected '{column}' ({columns[column].meaning}); say which column "
                     "of the file it is; a constant is written \"'...'\""
                 )
-    if set(study.data.tables) == {"customers"}:
+    if set(study.data.tables) == {"customers"} and study.churn.kind != "contract":
         raise StudyError("data.tables: expected a table of events beside customers; map transactions")
+    if dated(study) and "customers" not in study.data.tables:
+        raise StudyError(f"segments.{dated(study)[0]}.recorded_at: needs the table customers; map it under data.tables")
 
 
 def _folder(study: Study, path: Path) -> Path:
@@ -121,6 +124,12 @@ def _folder(study: Study, path: Path) -> Path:
 def _fingerprint(study: Study, files: Mapping[str, SourceFile]) -> str:
     """Return a hash of what the study says about its data and of the files' content; where they lie is no matter."""
     said = study.model_dump(mode="json", include={"timezone", "observation_start", "as_of", "segments"})
+    for segment in said["segments"].values():
+        undated = ("known",) if segment["recorded_at"] else ("known", "recorded_at", "later")
+        for word in undated:
+            del segment[word]
+    if dated(study):  # who began when is told by what churn means
+        said["churn"] = study.churn.model_dump(mode="json")
     said["data"] = study.data.model_dump(mode="json", include={"history", "tables"})
     said["files"] = {name: file.sha256 for name, file in files.items()}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -181,9 +190,11 @@ def _write(
         events[name] = _written(con, kept, made, name)
     if known is None:
         known = _customers_of(list(events.values()))
-    grouped = add_segments(
-        known.mutate(replicate=replicate(known.customer_id)), events.get("transactions"), study.segments
-    )
+    known = known.mutate(replicate=replicate(known.customer_id))
+    if dated(study):
+        known = with_starts(known, study, events)
+        refuse_late_values(known, study)
+    grouped = add_segments(known, events.get("transactions"), study.segments)
     tables = {"customers": _written(con, grouped, made, "customers"), **events}
     n_rows, days = _sizes(con, tables)
     _refuse_too_few(n_rows, staged)

@@ -18,6 +18,7 @@ from lcm_research.data.canonical import EXPECTED, map_column
 from lcm_research.data.checks import FILLED, Counts, count_table
 from lcm_research.data.expressions import Expression, parse
 from lcm_research.data.files import SourceFile, read_file, reading
+from lcm_research.data.recorded import recorded_columns
 from lcm_research.data.tables import TABLES
 from lcm_research.errors import DataError, StudyError, nearest
 from lcm_research.study import Study, TableSource
@@ -72,6 +73,8 @@ def stage(con: Any, study: Study, file: SourceFile, work: Path) -> Staged:
     columns: dict[str, ir.Value] = {column: raw[column] for column in raw.columns}
     mapped, rules = _parse(source, file, list(columns))
     stored, flags = _map(name, mapped, columns, study.timezone)
+    if name == "customers":
+        stored |= recorded_columns(study, columns, file.name)
     taken = [_condition(rule, columns) for rule in rules] + _automatic(study, stored)
     branches = [(condition.fill_null(False), number) for number, condition in enumerate(taken, start=1)]
     path = work / f"staged-{name}.parquet"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["TABLES", "CanonicalTable", "Column", "Kind"]
+__all__ = ["ENDS_ONLY", "EVENT_TIMES", "TABLES", "CanonicalTable", "Column", "Kind"]
 
 Kind = Literal["id", "ts", "category", "money", "currency", "bool", "int", "float"]
 
@@ -24,7 +24,7 @@ class Column:
     One column of a canonical table as a study maps it.
 
     ``ts`` becomes the two stored columns ``ts_us`` and ``day`` (``<name>_us`` and ``<name>_day`` for any
-    other name); ``money`` becomes ``<name>_minor``.
+    other name; ``churn_ts`` is the ``ts`` of its table); ``money`` becomes ``<name>_minor``.
     """
 
     kind: Kind
@@ -77,6 +77,9 @@ TABLES: Mapping[str, CanonicalTable] = {
             "gender": _cat("gender"),
             "is_member": _bool("member of the brand's programme at the first contact"),
             "consent_analytics": _bool("the customer agreed to analysis"),
+            "contract_start": _ts("first day of the customer's contract"),
+            "contract_end": _ts("last day of the contract; empty where it has none yet"),
+            "contract_status": _cat("active or renewed where the contract goes on past its end, or another word"),
         },
     ),
     "transactions": CanonicalTable(
@@ -117,5 +120,22 @@ TABLES: Mapping[str, CanonicalTable] = {
             "action": _cat("follow, like, comment, share, dm, review and so on", required=True),
         },
     ),
+    "churn_reasons": CanonicalTable(
+        key="reason_id",
+        meaning="one row a customer who left and why, as somebody recorded it",
+        columns={
+            "reason_id": _id("the record; the row number where a study has none"),
+            "customer_id": _CUSTOMER,
+            "churn_ts": _ts("when the customer left", required=True),
+            "reason": _cat("price, service, account_closed, death, merged and so on", required=True),
+            "source": _cat("survey, coded or operator", required=True),
+        },
+    ),
 }
-"""The contract, by table name; tables beyond these four are declared when an analysis reads them."""
+"""The contract, by table name; further tables are declared when an analysis reads them."""
+
+EVENT_TIMES = ("ts", "churn_ts")
+"""Columns that say when the row happened; they are stored as ``ts_us`` and ``day``."""
+
+ENDS_ONLY = ("contract_end", "contract_status")
+"""Columns of customers that are known when the customer's time is over, and so tell no groups apart."""

@@ -152,8 +152,15 @@ def code_hash(plan: Plan) -> str:
 
 def definitions(plan: Plan) -> list[dict[str, dict[str, str]]]:
     """Return what the words on the pages mean in this study and its notebooks, in both languages."""
+    from lcm_research.findings.wording.churn import activity, window_text
+
     study = plan.study
-    window, churn, scheme = study.observation_start, study.churn, _scheme(study)
+    window, scheme, lapse, active = (
+        study.observation_start,
+        _scheme(study),
+        window_text(study.churn),
+        activity(study.churn),
+    )
     history = {
         "complete": ("each customer's whole purchase history", "客户的全部购买记录"),
         "from_observation_start": ("only what happened since the window began", "仅含观察期开始之后的记录"),
@@ -164,10 +171,10 @@ def definitions(plan: Plan) -> list[dict[str, dict[str, str]]]:
         (
             "Churn",
             "流失",
-            f"the first silence of more than {churn.window_days} days; customers may return after it",
-            f"首次连续 {churn.window_days} 天以上没有活动；客户此后仍可能回来",
+            lapse["en"],
+            lapse["zh"],
         ),
-        ("Activity", "活动", "purchases, without returns", "购买（不含退货）"),
+        ("Activity", "活动", active["en"], active["zh"]),
         ("Stage scheme", "生命周期阶段方案", scheme, scheme),
         ("Stages are taken at the end of each", "阶段判定周期", "calendar month", "每个自然月末"),
         ("Purchase history in the data", "数据中的购买历史", *history),
@@ -188,6 +195,8 @@ def definitions(plan: Plan) -> list[dict[str, dict[str, str]]]:
 def _scheme(study: Study) -> str:
     from lcm_research.stages.rules import stage_rules
 
+    if study.churn.window_days is None:
+        return "–"  # stages need one window for all
     stages = study.stages
     rules = stage_rules(stages.scheme, window_days=study.churn.window_days, thresholds=stages.thresholds)
     return f"{stages.scheme} ({', '.join(f'{name} = {value:g}' for name, value in rules.thresholds.items())})"

@@ -8,10 +8,12 @@ stage all along, are more likely a wrong word in the study than a finding, so th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lcm_research.errors import DataError, StudyError
 from lcm_research.run.plan import Plan
+from lcm_research.study import Churn
 
 if TYPE_CHECKING:
     from lcm_research.data.ingested import Ingested
@@ -32,55 +34,88 @@ def refuse_unanswerable(plan: Plan, ingested: Ingested) -> None:
     from lcm_research.workbench import Workbench
 
     lcm = Workbench(study=plan.study, ingested=ingested)
-    if lcm.has("transactions"):
+    if lcm.has("transactions") or plan.study.churn.kind == "contract":
         for notebook in plan.notebooks:
             CHECKS.get(notebook.name, lambda lcm, chosen: None)(lcm, notebook.values)
 
 
-def _someone_lapses(lcm: Workbench, chosen: Mapping[str, Any]) -> None:
-    from lcm_research.survival.spells import spell_counts, spell_reconciliation
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """How refusals speak of one kind of churn."""
 
-    window_days = lcm.study.churn.window_days
+    window: str
+    key: str
+    followed: str
+    lapse: str
+    start: str
+
+
+def _words(churn: Churn) -> Words:
+    days = churn.longest_days
+    if churn.kind == "contract":
+        return Words(
+            window=f"the {days} days of grace",
+            key="churn.grace_days",
+            followed=f"contracts that began under observation, at least {days} days before its end (churn.grace_days)",
+            lapse=f"contracts that end without a renewal within {days} days",
+            start="new contracts",
+        )
+    if churn.personal_window:
+        return Words(
+            window=f"the longest personal window of {days} days",
+            key="churn.personal_window.longest_days",
+            followed=f"new customers who can be followed for more than {days} days "
+            "(churn.personal_window.longest_days)",
+            lapse=f"customers who fall silent for longer than {churn.personal_window.kappa} times their usual gap",
+            start="new customers",
+        )
+    return Words(
+        window=f"the churn window of {days} days",
+        key="churn.window_days",
+        followed=f"new customers who can be followed for more than {days} days (churn.window_days)",
+        lapse=f"customers who fall silent for more than {days} days",
+        start="new customers",
+    )
+
+
+def _someone_lapses(lcm: Workbench, chosen: Mapping[str, Any]) -> None:
+    words = _words(lcm.study.churn)
     horizon_days = chosen.get("horizon_days")
     if horizon_days is not None and not 1 <= horizon_days <= lcm.max_horizon_days:
         raise StudyError(
             f"01_churn_survival.horizon_days={horizon_days} is outside the follow-up of {lcm.max_horizon_days} days "
-            f"(from observation_start to as_of, less the churn window of {window_days} days); choose a horizon in "
+            f"(from observation_start to as_of, less {words.window}); choose a horizon in "
             f"[1, {lcm.max_horizon_days}] or wait for more data"
         )
-    asked = {
-        "window_days": window_days,
-        "observation_start_day": lcm.observation_start_day,
-        "as_of_day": lcm.as_of_day,
-        "history": lcm.study.data.history,
-        "entry": "incident",
-    }
-    counts = lcm.count(spell_counts, **asked, by=[])
+    counts = lcm.spells(entry="incident", by=[])
     if not len(counts):
-        seen = lcm.count(spell_reconciliation, **asked).groupby("status")["n_customers"].sum()
-        why = _why_nobody({str(status): int(n) for status, n in seen.items()}, window_days)
+        seen = lcm.spell_statuses(entry="incident").groupby("status")["n_customers"].sum()
+        why = _why_nobody({str(status): int(n) for status, n in seen.items()}, lcm.study.churn.longest_days, words.key)
         raise DataError(
-            f"01_churn_survival: expected new customers who can be followed for more than {window_days} days "
-            f"(churn.window_days); there is none: {why}; or leave the notebook out"
+            f"01_churn_survival: expected {words.followed}; there is none: {why}; or leave the notebook out"
         )
     if not counts.loc[counts["event_observed"], "n"].sum():
         raise DataError(
-            f"01_churn_survival: expected customers who fall silent for more than {window_days} days; of "
-            f"{counts['n'].sum():,} new customers that can be followed none does: nothing can be said about who stays; "
-            "choose a shorter churn.window_days, check observation_start and as_of, or leave the notebook out"
+            f"01_churn_survival: expected {words.lapse}; of {counts['n'].sum():,} {words.start} that can be followed "
+            f"none does: nothing can be said about who stays; choose a shorter {words.key}, check observation_start "
+            "and as_of, or leave the notebook out"
         )
 
 
-def _why_nobody(statuses: Mapping[str, int], window_days: int) -> str:
+def _why_nobody(statuses: Mapping[str, int], days: int, key: str) -> str:
     """Return what keeps customers out of the curve, and what brings them in, by the number of customers."""
+    late = f"(as_of must lie later, or {key} be shorter)"
+    young = f"bought for the first time in the last {days} days, too late to see them fall silent {late}"
+    if key == "churn.grace_days":
+        young = f"have a contract that began in the last {days} days, too late to see it end {late}"
     reasons = {
-        "start_not_seen": f"bought already in the first {window_days} days, when nobody can tell whether they were new "
+        "start_not_seen": f"bought already in the first {days} days, when nobody can tell whether they were new "
         "(if the files hold all purchases ever made, say so with data.history: complete; otherwise observation_start "
-        "must lie earlier, or churn.window_days be shorter)",
-        "starts_after_cut": f"bought for the first time in the last {window_days} days, too late to see them fall "
-        "silent (as_of must lie later, or churn.window_days be shorter)",
+        f"must lie earlier, or {key} be shorter)",
+        "starts_after_cut": young,
         "known_before": "were customers before observation_start (it must lie earlier)",
         "no_purchase": "never bought (a return is no purchase: see is_return)",
+        "no_contract": "have no contract_start (see data.tables.customers.columns)",
     }
     return ", ".join(f"{statuses[status]:,} {reason}" for status, reason in reasons.items() if statuses.get(status))
 
@@ -89,8 +124,14 @@ def _stages_differ(lcm: Workbench, chosen: Mapping[str, Any]) -> None:
     from lcm_research.stages.panel import UNKNOWN, stage_stock
     from lcm_research.stages.rules import stage_rules
 
-    stages = lcm.study.stages
-    rules = stage_rules(stages.scheme, window_days=lcm.study.churn.window_days, thresholds=stages.thresholds)
+    stages, churn = lcm.study.stages, lcm.study.churn
+    if churn.window_days is None:
+        said = "churn.kind: contract" if churn.kind == "contract" else "churn.personal_window"
+        raise StudyError(
+            "02_stage_markov: stages need one churn window for all customers (churn.window_days); the study says "
+            f"{said}; leave 02_stage_markov out of its notebooks, or choose a fixed window"
+        )
+    rules = stage_rules(stages.scheme, window_days=churn.window_days, thresholds=stages.thresholds)
     stock = lcm.count(
         stage_stock,
         **rules.parameters(),

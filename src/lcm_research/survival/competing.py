@@ -137,7 +137,7 @@ def cumulative_incidence(
     """
     if interval not in ("replicate", "log-log"):
         raise ModelError(f"interval must be 'replicate' or 'log-log'; came '{interval}'")
-    check_spells(counts, ("duration_days", "cause", "n"), "a cumulative incidence")
+    counts = check_spells(counts, ("duration_days", "cause", "n"), "a cumulative incidence")
     causes = checked_cause(counts, cause)
     groups, n_groups = replicates(counts, by_group=interval == "replicate", instead="log-log")
     own, ended = (counts["cause"] == cause).to_numpy(bool), ~counts["cause"].isin(CENSORED).to_numpy(bool)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from lcm_research.errors import ModelError
 from lcm_research.estimate import FEW_GROUPS, jackknife_se
-from lcm_research.survival.risk_sets import check_spells, replicates, risk_arrays
+from lcm_research.survival.risk_sets import SPELL, check_spells, replicates, risk_arrays
 
 __all__ = ["CumulativeHazard", "HazardInterval", "log_interval", "nelson_aalen", "running_rate"]
 
@@ -92,7 +92,7 @@ def nelson_aalen(counts: pd.DataFrame, *, interval: HazardInterval, level: float
     """
     if interval not in ("replicate", "log"):
         raise ModelError(f"interval must be 'replicate' or 'log'; came '{interval}'")
-    check_spells(counts, ("duration_days", "event_observed", "n"), "a cumulative hazard")
+    counts = check_spells(counts, SPELL, "a cumulative hazard")
     groups, n_groups = replicates(counts, by_group=interval == "replicate", instead="log")
     lapsed = counts["event_observed"].to_numpy(bool)
     times, at_risk, (events,) = risk_arrays(counts, [lapsed], groups, n_groups)

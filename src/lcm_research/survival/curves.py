@@ -19,7 +19,7 @@ from scipy import stats
 
 from lcm_research.errors import ModelError, SparseCellWarning
 from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate, jackknife_se
-from lcm_research.survival.risk_sets import replicates, risk_arrays
+from lcm_research.survival.risk_sets import SPELL, check_spells, one_lifetime, replicates, risk_arrays
 
 __all__ = [
     "IntervalKind",
@@ -122,7 +122,7 @@ def kaplan_meier(counts: pd.DataFrame, *, interval: IntervalKind, level: float =
     >>> kaplan_meier(counts, interval="log-log").survival.tolist()
     [0.75, 0.75, 0.375, 0.375]
     """
-    _check_counts(counts)
+    counts = one_lifetime(check_spells(counts, SPELL, "a survival curve"))
     replicate, n_groups = replicates(counts, by_group=interval == "replicate", instead="log-log")
     times, at_risk, (events,) = risk_arrays(counts, [counts["event_observed"].to_numpy(bool)], replicate, n_groups)
     total_risk, total_events = at_risk.sum(axis=0), events.sum(axis=0)
@@ -311,15 +311,3 @@ def _place(curve: SurvivalCurve, day: float) -> int:
             f"[0, {curve.follow_up_days:g}] or wait for more data"
         )
     return int(np.searchsorted(curve.times, day, side="right")) - 1
-
-
-def _check_counts(counts: pd.DataFrame) -> None:
-    missing = [c for c in ("duration_days", "event_observed", "n") if c not in counts]
-    if missing:
-        raise ModelError(f"a survival curve needs the columns duration_days, event_observed and n; missing {missing}")
-    if not len(counts) or counts["n"].sum() == 0:
-        raise ModelError("a survival curve needs at least one spell; came none; see spell_reconciliation")
-    entered = counts["entry_days"].to_numpy() if "entry_days" in counts else 0
-    wrong = int(counts["n"].to_numpy()[counts["duration_days"].to_numpy() <= entered].sum())
-    if wrong:
-        raise ModelError(f"{wrong} spells end on or before their entry (day 0 without entry_days); drop or mend them")

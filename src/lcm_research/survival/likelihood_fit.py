@@ -17,22 +17,27 @@ import pandas as pd
 from lcm_research.errors import FewEventsWarning, ModelError, nearest
 from lcm_research.estimate import FEW_GROUPS
 from lcm_research.survival.covariates import Design, design
-from lcm_research.survival.hazards import FEW_EVENTS, FEWEST_EVENTS
+from lcm_research.survival.risk_sets import SPELL, check_spells
 
 __all__ = [
+    "FEWEST_EVENTS",
+    "FEW_EVENTS",
     "FitIntervals",
     "check_events",
-    "check_spells",
     "columns_of",
     "pattern_row",
 ]
 
 FitIntervals = Literal["replicate", "information"]
 
+FEWEST_EVENTS = 5
+FEW_EVENTS = 10
+"""Events a parameter below which a fit is refused, and doubted (Vittinghoff and McCulloch 2007; Peduzzi 1995)."""
+
 
 def columns_of(counts: pd.DataFrame, covariates: Sequence[str], reference: Mapping[str, str] | None) -> Design:
     """Columns of the covariates of usable counts; without a covariate one pattern without columns."""
-    check_spells(counts)
+    check_spells(counts, SPELL, "a model of durations", continuous=True)
     if covariates:
         return design(counts, covariates, reference)
     return Design(
@@ -40,20 +45,9 @@ def columns_of(counts: pd.DataFrame, covariates: Sequence[str], reference: Mappi
     )
 
 
-def check_spells(counts: pd.DataFrame) -> None:
-    """Refuse counts without their columns, without a spell, or with a spell that ends before it is seen."""
-    missing = [c for c in ("duration_days", "event_observed", "n") if c not in counts]
-    if missing:
-        raise ModelError(f"a model of durations needs duration_days, event_observed and n; missing {missing}")
-    if not len(counts) or counts["n"].sum() == 0:
-        raise ModelError("a model of durations needs at least one spell; came none; see spell_reconciliation")
-    entered = counts["entry_days"].to_numpy() if "entry_days" in counts else 0
-    wrong = int(counts["n"].to_numpy()[counts["duration_days"].to_numpy() <= entered].sum())
-    if wrong:
-        raise ModelError(f"{wrong} spells end on or before their entry (day 0 without entry_days); drop or mend them")
-
-
-def check_events(counts: pd.DataFrame, n_columns: int, intervals: FitIntervals, *, stacklevel: int = 3) -> None:
+def check_events(
+    counts: pd.DataFrame, n_columns: int, intervals: str, *, instead: str = "information", stacklevel: int = 3
+) -> None:
     """Refuse, or doubt, too few events for the columns of a model, and groups of customers that are too few."""
     lapsed = counts[counts["event_observed"].astype(bool) & (counts["n"] > 0)]
     n_events, n_parameters = int(lapsed["n"].sum()), max(n_columns, 1)
@@ -66,7 +60,7 @@ def check_events(counts: pd.DataFrame, n_columns: int, intervals: FitIntervals, 
         return
     if "replicate" not in counts:
         raise ModelError(
-            "intervals='replicate' needs the column 'replicate' in the counts; choose 'information' without it"
+            f"intervals='replicate' needs the column 'replicate' in the counts; choose '{instead}' without it"
         )
     n_groups = lapsed["replicate"].nunique()
     if n_groups < FEW_GROUPS:

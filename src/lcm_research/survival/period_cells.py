@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lcm_research.errors import ModelError
-from lcm_research.survival.likelihood_fit import check_spells
+from lcm_research.survival.risk_sets import SPELL, check_spells
 
 __all__ = ["Clock", "PeriodCells", "clock_of", "followed", "period_cells", "period_counts"]
 
@@ -74,8 +74,7 @@ class PeriodCells:
 
 def followed(counts: pd.DataFrame, period_days: int, horizon_days: int | None) -> pd.DataFrame:
     """Counts that hold spells, followed up to the horizon only."""
-    check_spells(counts)
-    counts = counts[counts["n"] > 0]
+    counts = check_spells(counts, SPELL, "a model of durations")
     if period_days < 1 or period_days != int(period_days):
         raise ModelError(f"period_days={period_days} is not a whole number of days; choose 1 or more")
     if horizon_days is None:

@@ -90,7 +90,7 @@ def recurrent_counts(follow_ups: pd.DataFrame, events: pd.DataFrame) -> pd.DataF
     DataFrame
         ``replicate`` where it exists, ``day``, ``n_entered``, ``n_left``, ``n_events``; one row a day.
     """
-    check_spells(follow_ups, ("duration_days", "n"), "a mean cumulative function")
+    follow_ups = check_spells(follow_ups, ("duration_days", "n"), "a mean cumulative function")
     keys = ["replicate", "day"] if "replicate" in follow_ups else ["day"]
     missing = [c for c in (*keys, "n") if c not in events]
     if missing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from lcm_research.attribution.null import Excess
 from lcm_research.errors import ModelError
 from lcm_research.estimate import Estimate
 from lcm_research.findings.finding import Check
-from lcm_research.findings.wording.common import Language, Sentence, both, count, interval, percent
+from lcm_research.findings.wording.common import LANGUAGES, Language, Sentence, both, count, interval, percent
 
 __all__ = [
     "beyond_volume_sentence",
@@ -33,7 +32,6 @@ __all__ = [
     "untouched_sentence",
 ]
 
-LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 MODELS: Mapping[str, Sentence] = {
     "first": both("first touch", "首次触点"),

@@ -32,6 +32,7 @@ _TABLES = {
     "transactions": both("transactions", "交易"),
     "touchpoints": both("touchpoints", "触点"),
     "engagements": both("engagements", "互动"),
+    "churn_reasons": both("reasons for leaving", "离开原因"),
 }
 
 _RULES = {

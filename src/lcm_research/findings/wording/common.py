@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
 
 from lcm_research.estimate import Estimate
 
-__all__ = ["Sentence", "both", "count", "estimate_text", "interval", "number", "p_value", "percent"]
+__all__ = [
+    "LANGUAGES",
+    "Language",
+    "Sentence",
+    "both",
+    "count",
+    "estimate_text",
+    "evidence",
+    "in_words",
+    "interval",
+    "number",
+    "p_value",
+    "percent",
+]
 
 Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 Sentence = dict[str, str]
 """A sentence in both languages: ``{"en": ..., "zh": ...}``."""
 
@@ -76,6 +90,22 @@ def interval(
     if language == "zh":
         return f"{share} 置信区间 {fmt(lower)} 至 {fmt(upper)}"
     return f"{share} interval {fmt(lower)} to {fmt(upper)}"
+
+
+def evidence(estimate: Estimate, language: Language, *, of_share: bool = False) -> str:
+    """
+    Write what stands in brackets after a number: its interval and how many customers it rests on.
+
+    >>> evidence(Estimate(value=0.5, lower=0.4, upper=0.6, unit="share", n=1200), "en", of_share=True)
+    '95% interval 40.0% to 60.0%, n = 1,200'
+    """
+    between = interval(estimate.lower, estimate.upper, language, percent if of_share else number, estimate.level)
+    return f"{between}{', ' if language == 'en' else '，'}n = {count(estimate.n)}"
+
+
+def in_words(text: Mapping[str, str] | str, language: Language) -> str:
+    """Return a segment's label, or a group's name, in one language; in its other one where it has no such words."""
+    return text if isinstance(text, str) else text.get(language, next(iter(text.values()), ""))
 
 
 SHARES = frozenset({"share", "probability"})

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import get_args
 
 import pandas as pd
 
 from lcm_research.estimate import FEW_GROUPS, Estimate
 from lcm_research.findings.finding import Check
+from lcm_research.findings.wording.churn import activity_words, silence_words
 from lcm_research.findings.wording.common import (
-    Language,
+    LANGUAGES,
     Sentence,
     both,
     count,
-    interval,
+    evidence,
+    in_words,
     number,
     p_value,
     percent,
 )
+from lcm_research.study import Churn, KnownSince
 from lcm_research.survival.comparison import LogRank
 from lcm_research.survival.curves import SurvivalCurve, at_risk_at
 
@@ -42,7 +44,6 @@ __all__ = [
     "width_sentence",
 ]
 
-LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 STATUS: Mapping[str, Sentence] = {
     "used": both("used here", "纳入分析"),
@@ -52,6 +53,7 @@ STATUS: Mapping[str, Sentence] = {
     "over_before_entry": both("over before late entry opens", "在延迟进入之前已结束"),
     "starts_after_cut": both("too young for a lapse to be seen", "开始过晚，尚无法观察到流失"),
     "no_purchase": both("never bought", "从未购买"),
+    "no_contract": both("no contract", "没有合同"),
 }
 
 
@@ -60,45 +62,58 @@ def status_text(status: str) -> Sentence:
     return STATUS[status]
 
 
-def _in_words(text: Mapping[str, str] | str, language: Language) -> str:
-    """A segment's label, or a group's name, in one language; its other language where it has no such words."""
-    return text if isinstance(text, str) else text.get(language, next(iter(text.values()), ""))
+def retention_sentence(
+    estimate: Estimate, *, day: int, window_days: int | None = None, churn: Churn | None = None
+) -> Sentence:
+    """
+    Share of new customers that goes on past ``day``.
 
-
-def _told(estimate: Estimate, language: Language, *, of_share: bool = False) -> str:
-    """What stands in brackets: the interval and the number of customers."""
-    fmt = percent if of_share else number
-    comma = ", " if language == "en" else "，"
-    between = interval(estimate.lower, estimate.upper, language, fmt, estimate.level)
-    return f"{between}{comma}n = {count(estimate.n)}"
-
-
-def retention_sentence(estimate: Estimate, *, day: int, window_days: int) -> Sentence:
-    """Share of new customers that goes on past ``day`` without a silence longer than the window."""
-    en, zh = (_told(estimate, language, of_share=True) for language in LANGUAGES)
+    What going on means is said by ``churn``, the study's, or by ``window_days`` for purchases and one window for all.
+    """
+    churn = churn or Churn(window_days=window_days)
+    en, zh = (evidence(estimate, language, of_share=True) for language in LANGUAGES)
     share = percent(estimate.value)
+    if churn.kind == "contract":
+        return both(
+            f"{share} of new contracts are still running {day} days after their first day ({en}).",
+            f"合同开始 {day} 天后，{share} 的新合同仍未终止（{zh}）。",
+        )
+    words, silence = activity_words(churn), silence_words(churn, "their own")
     return both(
-        f"{share} of new customers are still buying {day} days after their first purchase, without a silence of more "
-        f"than {window_days} days until then ({en}).",
-        f"首次购买 {day} 天后，{share} 的新客户仍在购买，其间购买间隔从未超过 {window_days} 天（{zh}）。",
+        f"{share} of new customers are still {words['doing']} {day} days after their first {words['act']}, without a "
+        f"{silence['en']} until then ({en}).",
+        f"首次{words['行为']} {day} 天后，{share} 的新客户仍{words['仍在']}，其间{words['行为']}间隔从未{silence['zh']}"
+        f"（{zh}）。",
     )
 
 
-def restricted_mean_sentence(estimate: Estimate, *, horizon_days: int) -> Sentence:
-    """Mean days until the lapse within the horizon."""
+def restricted_mean_sentence(estimate: Estimate, *, horizon_days: int, churn: Churn | None = None) -> Sentence:
+    """Mean days until the lapse within the horizon; ``churn`` is the study's, purchases where absent."""
     value = number(estimate.value)
+    if churn is not None and churn.kind == "contract":
+        return both(
+            f"Within {horizon_days} days of their first day new contracts run for {value} days on average "
+            f"({evidence(estimate, 'en')}).",
+            f"合同开始后 {horizon_days} 天内，新合同平均存续 {value} 天（{evidence(estimate, 'zh')}）。",
+        )
+    if churn is not None and churn.activity != ("purchases",):
+        return both(
+            f"Within {horizon_days} days of their first activity new customers stay active for {value} days on average "
+            f"({evidence(estimate, 'en')}).",
+            f"首次活动后 {horizon_days} 天内，新客户平均持续活跃 {value} 天（{evidence(estimate, 'zh')}）。",
+        )
     return both(
         f"Within {horizon_days} days of their first purchase new customers keep buying for {value} days on average "
-        f"({_told(estimate, 'en')}).",
-        f"首次购买后 {horizon_days} 天内，新客户平均持续购买 {value} 天（{_told(estimate, 'zh')}）。",
+        f"({evidence(estimate, 'en')}).",
+        f"首次购买后 {horizon_days} 天内，新客户平均持续购买 {value} 天（{evidence(estimate, 'zh')}）。",
     )
 
 
 def stay_question(group: str, other: str, *, by: Mapping[str, str] | str) -> Sentence:
     """Ask who stays longer; ``by`` is the segment's label, by language."""
     return both(
-        f"By {_in_words(by, 'en')}: do customers in “{group}” stay longer than those in “{other}”?",
-        f"按{_in_words(by, 'zh')}：“{group}”的客户比“{other}”的客户留存更久吗？",
+        f"By {in_words(by, 'en')}: do customers in “{group}” stay longer than those in “{other}”?",
+        f"按{in_words(by, 'zh')}：“{group}”的客户比“{other}”的客户留存更久吗？",
     )
 
 
@@ -112,8 +127,8 @@ def stay_sentence(
             difference, value=-difference.value, lower=-difference.upper, upper=-difference.lower, leave_one_out=None
         )
         return stay_sentence(turned, other, group, by=by, horizon_days=horizon_days)
-    en, zh = (_told(difference, language) for language in LANGUAGES)
-    days, by_en, by_zh = number(difference.value), _in_words(by, "en"), _in_words(by, "zh")
+    en, zh = (evidence(difference, language) for language in LANGUAGES)
+    days, by_en, by_zh = number(difference.value), in_words(by, "en"), in_words(by, "zh")
     if sign > 0:
         return both(
             f"By {by_en}: customers in “{group}” stay longer than those in “{other}” "
@@ -131,17 +146,17 @@ def stay_sentence(
 def hazard_question(group: str, other: str, *, by: Mapping[str, str] | str) -> Sentence:
     """Ask who lapses at the higher rate after the first day."""
     return both(
-        f"By {_in_words(by, 'en')}: of those who bought again, do those in “{group}” lapse faster than in “{other}”?",
-        f"按{_in_words(by, 'zh')}：再次购买的客户中，“{group}”比“{other}”流失更快吗？",
+        f"By {in_words(by, 'en')}: of those who bought again, do those in “{group}” lapse faster than in “{other}”?",
+        f"按{in_words(by, 'zh')}：再次购买的客户中，“{group}”比“{other}”流失更快吗？",
     )
 
 
 def hazard_ratio_sentence(ratio: Estimate, group: str, other: str, *, by: Mapping[str, str] | str) -> Sentence:
     """Who lapses at the higher daily rate, among those who go on past their first day."""
     sign = ratio.sign(1.0)
-    en = f"(hazard ratio {number(ratio.value)}, {_told(ratio, 'en')})"
-    zh = f"（风险比 {number(ratio.value)}，{_told(ratio, 'zh')}）"
-    by_en, by_zh = f"By {_in_words(by, 'en')}, among customers who bought again:", f"按{_in_words(by, 'zh')}"
+    en = f"(hazard ratio {number(ratio.value)}, {evidence(ratio, 'en')})"
+    zh = f"（风险比 {number(ratio.value)}，{evidence(ratio, 'zh')}）"
+    by_en, by_zh = f"By {in_words(by, 'en')}, among customers who bought again:", f"按{in_words(by, 'zh')}"
     if sign:
         rate_en, rate_zh = ("higher", "高于") if sign > 0 else ("lower", "低于")
         return both(
@@ -154,23 +169,26 @@ def hazard_ratio_sentence(ratio: Estimate, group: str, other: str, *, by: Mappin
     )
 
 
-def bought_once_sentence(share: Estimate, *, window_days: int) -> Sentence:
-    """Share of new customers who bought on one day and never within the window again."""
-    en, zh = (_told(share, language, of_share=True) for language in LANGUAGES)
-    value = percent(share.value)
+def bought_once_sentence(share: Estimate, *, window_days: int | None = None, churn: Churn | None = None) -> Sentence:
+    """Share of new customers who bought (or were active) on one day and never within the window again."""
+    churn = churn or Churn(window_days=window_days)
+    en, zh = (evidence(share, language, of_share=True) for language in LANGUAGES)
+    value, words, silence = percent(share.value), activity_words(churn), silence_words(churn, "their own")
+    longer = silence["en"].removeprefix("silence of ").removeprefix("silence ")
     return both(
-        f"{value} of new customers bought on one day and then not again for more than {window_days} days ({en}).",
-        f"{value} 的新客户只在一天购买过，此后超过 {window_days} 天未再购买（{zh}）。",
+        f"{value} of new customers {words['did']} on one day and then not again for {longer} ({en}).",
+        f"{value} 的新客户只在一天{words['有过']}，此后{silence['zh']}未再{words['行为']}（{zh}）。",
     )
 
 
-def return_sentence(share: Estimate, *, day: int) -> Sentence:
-    """Share of lapsed customers who buy again within ``day`` days of the declared lapse."""
-    en, zh = (_told(share, language, of_share=True) for language in LANGUAGES)
-    value = percent(share.value)
+def return_sentence(share: Estimate, *, day: int, churn: Churn | None = None) -> Sentence:
+    """Share of lapsed customers who buy (or are active) again within ``day`` days of the declared lapse."""
+    en, zh = (evidence(share, language, of_share=True) for language in LANGUAGES)
+    value, words = percent(share.value), activity_words(churn)
     return both(
-        f"Of the customers who lapsed, {value} bought again within {day} days after the lapse was declared ({en}).",
-        f"流失客户中，{value} 在判定流失后的 {day} 天内再次购买（{zh}）。",
+        f"Of the customers who lapsed, {value} {words['did']} again within {day} days after the lapse was declared "
+        f"({en}).",
+        f"流失客户中，{value} 在判定流失后的 {day} 天内再次{words['行为']}（{zh}）。",
     )
 
 
@@ -212,7 +230,7 @@ def late_entry_sentence(headline: Estimate, late: Estimate, *, day: int) -> Sent
     """The share that goes on past ``day``, from every spell under observation and from new customers."""
     apart = headline.lower > late.upper or late.lower > headline.upper
     every, new = percent(late.value), percent(headline.value)
-    en, zh = ([_told(e, language, of_share=True) for e in (late, headline)] for language in LANGUAGES)
+    en, zh = ([evidence(e, language, of_share=True) for e in (late, headline)] for language in LANGUAGES)
     seen = both(
         "the intervals do not overlap" if apart else "the intervals overlap, which does not make the two equal",
         "两者的置信区间不重叠" if apart else "两者的置信区间重叠，但不能据此认为相同",
@@ -234,19 +252,36 @@ def width_sentence(grouped: Estimate, model: Estimate) -> Sentence:
     )
 
 
-def baseline_check(*, of_first_purchase: bool) -> Check:
-    """Whether the groups are known to have been told apart on the first day, before anybody could stay or leave."""
-    seen = both("The groups are read off the first purchase.", "分组取自首次购买。")
-    if not of_first_purchase:
-        seen = both(
-            "The table of customers does not say when the value was recorded. One that is taken on later, such as a "
-            "membership, goes to those who stayed long enough to get it.",
-            "客户表未说明该取值何时记录。若在首次购买之后才取得（例如后来加入的会员），留存更久的人更可能取得该值。",
-        )
+BASELINE: Mapping[KnownSince, Sentence] = {
+    "first_purchase": both("The groups are read off the first purchase.", "分组取自首次购买。"),
+    "recorded": both(
+        "The day on which each value was recorded was compared with the customer's first day; no value recorded later "
+        "is used.",
+        "已将每个取值的记录日期与客户的起始日比较，未使用起始日之后记录的取值。",
+    ),
+    "first_contact": both(
+        "The study declares that the value was known at the first contact.", "研究说明该取值在首次接触时即已确定。"
+    ),
+    "not_said": both(
+        "The table of customers does not say when the value was recorded. One that is taken on later, such as a "
+        "membership, goes to those who stayed long enough to get it.",
+        "客户表未说明该取值何时记录。若在首次购买之后才取得（例如后来加入的会员），留存更久的人更可能取得该值。",
+    ),
+}
+"""Whether groups were told apart before anybody could stay or leave, by ``Segment.known_since``."""
+
+
+def baseline_check(*, of_first_purchase: bool = False, known_since: KnownSince | None = None) -> Check:
+    """
+    Whether the groups are known to have been told apart on the first day, before anybody could stay or leave.
+
+    ``known_since`` is the segment's; ``of_first_purchase`` is for groups that are no segment of the study.
+    """
+    since = known_since or ("first_purchase" if of_first_purchase else "not_said")
     return Check(
         name=both("Groups told apart at the first purchase", "分组在首次购买时已确定"),
-        passed=of_first_purchase,
-        note=seen,
+        passed=since != "not_said",
+        note=BASELINE[since],
     )
 
 

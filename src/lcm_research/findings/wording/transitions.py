@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import get_args
 
 import pandas as pd
 
 from lcm_research.estimate import Estimate
 from lcm_research.findings.finding import Check
-from lcm_research.findings.wording.common import Language, Sentence, both, count, interval, number, p_value, percent
+from lcm_research.findings.wording.common import (
+    LANGUAGES,
+    Language,
+    Sentence,
+    both,
+    count,
+    interval,
+    number,
+    p_value,
+    percent,
+)
 from lcm_research.transitions.chain import TransitionMatrix
 from lcm_research.transitions.homogeneity import Homogeneity
 
@@ -214,7 +223,7 @@ def homogeneity_sentence(test: Homogeneity, *, names: Mapping[str, Text], min_gr
         )
     parts = f"G² = {number(test.statistic)}", f"df = {test.degrees_of_freedom}", p_value(test.p_value)
     told, told_zh = ", ".join(parts), "，".join(parts)
-    en, zh = (_ranges(test, names, min_group, language) for language in get_args(Language))
+    en, zh = (_ranges(test, names, min_group, language) for language in LANGUAGES)
     if test.p_value < ALPHA:
         return both(
             f"The probability of buying was not the same in all months ({told}){en}.",
