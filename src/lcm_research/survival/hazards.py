@@ -7,17 +7,17 @@ rows. Case weights in R's sense, where a row is one lapse however heavy, are ano
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from lcm_research.errors import FewEventsWarning, ModelError
-from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate
+from lcm_research.errors import ModelError
+from lcm_research.estimate import N_GROUPS, Estimate
 from lcm_research.survival.covariates import Design, design
+from lcm_research.survival.likelihood_fit import FEWEST_EVENTS, check_events
 from lcm_research.survival.partial_likelihood import (
     RiskSets,
     Sums,
@@ -30,14 +30,23 @@ from lcm_research.survival.partial_likelihood import (
     sums_at,
 )
 from lcm_research.survival.ratios import ratio_estimates, ratio_table
+from lcm_research.survival.risk_sets import SPELL, check_spells
 
-__all__ = ["CoxFit", "CoxIntervals", "cox", "predicted_survival"]
+__all__ = [
+    "FEWEST_EVENTS",
+    "CoxFit",
+    "CoxIntervals",
+    "Residuals",
+    "check_choices",
+    "cox",
+    "fit_parts",
+    "predicted_survival",
+]
 
 CoxIntervals = Literal["replicate", "robust", "information"]
 
-FEWEST_EVENTS = 5
-FEW_EVENTS = 10
-"""Events a parameter below which a fit is refused, and doubted (Vittinghoff and McCulloch 2007; Peduzzi 1995)."""
+Residuals = Callable[[pd.DataFrame, np.ndarray, RiskSets, Sums, np.ndarray], np.ndarray]
+"""From counts, columns, risk sets, sums and patterns to each row's share in the score, shape (n_rows, p)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,47 +154,78 @@ def cox(
     .. [1] Cox (1972), JRSS B 34:187; Efron (1977), JASA 72:557.
     .. [2] Lin and Wei (1989), JASA 84:1074.
     """
+    extra = [name for name in (strata, case_weights, cluster) if name is not None]
+    counts = check_spells(counts, (*SPELL, *extra), "Cox's model")
+    check_choices(counts, ties, intervals, case_weights)
     columns = design(counts, covariates, reference)
-    _check_events(counts, columns, intervals)
+    check_events(counts, len(columns.names), intervals, instead="robust")
+    risk = risk_sets(counts, columns.pattern, len(columns.matrix), ties=ties, strata=strata, case_weights=case_weights)
+    parts = fit_parts(
+        counts,
+        columns,
+        risk,
+        score_residuals,
+        unit="hazard_ratio",
+        ties=ties,
+        intervals=intervals,
+        cluster=cluster,
+        level=level,
+    )
+    return CoxFit(**parts)
+
+
+def fit_parts(
+    counts: pd.DataFrame,
+    columns: Design,
+    risk: RiskSets,
+    residuals: Residuals,
+    *,
+    unit: str,
+    ties: TieRule,
+    intervals: CoxIntervals,
+    cluster: str | None,
+    level: float,
+) -> dict[str, Any]:
+    """Maximise the partial likelihood of risk sets; return every attribute of a ``CoxFit`` by name."""
+    _check_contrasts(counts, columns, risk)
     # centred and scaled, so that Newton steps are about standard deviations
     mean, scale = columns.matrix.mean(axis=0), columns.matrix.std(axis=0)
     x = (columns.matrix - mean) / scale
-    risk = risk_sets(counts, columns.pattern, len(x), ties=ties, strata=strata, case_weights=case_weights)
-    _check_separation(columns, risk)
     null = sums_at(np.zeros(x.shape[1]), x, risk)
     scaled, sums = _newton(x, risk, null, columns.names)
 
     inverse = np.linalg.inv(information(sums, x, risk))
     coefficients, covariance = scaled / scale, inverse / np.outer(scale, scale)
-    without, robust = _influence(counts, x, risk, sums, columns.pattern, inverse / scale[:, None], cluster, intervals)
+    without = None
+    chosen = covariance
+    if intervals != "information":
+        moves = residuals(counts, x, risk, sums, columns.pattern) @ (inverse / scale[:, None]).T
+        without, chosen = _influence(counts, moves, cluster, intervals)
     fitted = log_likelihood(sums, x, risk)
     start, steepest = log_likelihood(null, x, risk), score(null, x, risk)
-    chosen = covariance if intervals == "information" else robust
     error = np.sqrt(np.diag(chosen))
     n = int(counts["n"].sum())
-    return CoxFit(
-        names=columns.names,
-        coefficients=coefficients,
-        covariance=covariance,
-        standard_error=error,
-        hazard_ratios=ratio_estimates(
-            columns.names, coefficients, error, without, unit="hazard_ratio", n=n, level=level
-        ),
-        log_likelihood_null=start,
-        log_likelihood=fitted,
-        likelihood_ratio=2 * (fitted - start),
-        wald=float(coefficients @ np.linalg.solve(chosen, coefficients)),
-        score_test=float(steepest @ np.linalg.solve(information(null, x, risk), steepest)),
-        days=risk.days,
-        baseline_hazard=sums.hazard * np.exp(-mean @ coefficients),
-        n=n,
-        n_events=int(counts.loc[counts["event_observed"].astype(bool), "n"].sum()),
-        ties=ties,
-        intervals=intervals,
-        design=columns,
-        risk=risk,
-        sums=sums,
-    )
+    return {
+        "names": columns.names,
+        "coefficients": coefficients,
+        "covariance": covariance,
+        "standard_error": error,
+        "hazard_ratios": ratio_estimates(columns.names, coefficients, error, without, unit=unit, n=n, level=level),
+        "log_likelihood_null": start,
+        "log_likelihood": fitted,
+        "likelihood_ratio": 2 * (fitted - start),
+        "wald": float(coefficients @ np.linalg.solve(chosen, coefficients)),
+        "score_test": float(steepest @ np.linalg.solve(information(null, x, risk), steepest)),
+        "days": risk.days,
+        "baseline_hazard": sums.hazard * np.exp(-mean @ coefficients),
+        "n": n,
+        "n_events": int(counts.loc[counts["event_observed"], "n"].sum()),
+        "ties": ties,
+        "intervals": intervals,
+        "design": columns,
+        "risk": risk,
+        "sums": sums,
+    }
 
 
 def predicted_survival(fit: CoxFit, values: Mapping[str, float], day: float) -> float:
@@ -212,6 +252,12 @@ def _newton(x: np.ndarray, risk: RiskSets, start: Sums, names: Sequence[str]) ->
     """Maximise the partial likelihood; halve a step that does not climb."""
     at, sums = np.zeros(x.shape[1]), start
     value = log_likelihood(sums, x, risk)
+    spread, direction = np.linalg.eigh(information(sums, x, risk))
+    if spread[0] < 1e-10 * spread[-1]:
+        raise ModelError(
+            f"column '{names[int(np.abs(direction[:, 0]).argmax())]}' is collinear among those at risk on days with an "
+            "event: the others determine it there; leave one of them out"
+        )
     for _ in range(50):
         step = np.linalg.solve(information(sums, x, risk), score(sums, x, risk))
         while True:
@@ -233,19 +279,9 @@ def _newton(x: np.ndarray, risk: RiskSets, start: Sums, names: Sequence[str]) ->
 
 
 def _influence(
-    counts: pd.DataFrame,
-    x: np.ndarray,
-    risk: RiskSets,
-    sums: Sums,
-    pattern: np.ndarray,
-    inverse: np.ndarray,
-    cluster: str | None,
-    intervals: CoxIntervals,
+    counts: pd.DataFrame, moves: np.ndarray, cluster: str | None, intervals: CoxIntervals
 ) -> tuple[np.ndarray | None, np.ndarray]:
-    """How each group of customers moves the coefficients (None unless asked), and the robust covariance."""
-    if intervals == "information":
-        return None, np.zeros((len(inverse), len(inverse)))
-    moves = score_residuals(counts, x, risk, sums, pattern) @ inverse.T
+    """How each group of customers moves the coefficients (by replicate only), and the robust covariance."""
     n = counts["n"].to_numpy(float)
     if intervals == "replicate":
         groups = counts["replicate"].to_numpy(np.int64)
@@ -257,23 +293,45 @@ def _influence(
     return None, summed.T @ summed
 
 
-def _check_events(counts: pd.DataFrame, columns: Design, intervals: CoxIntervals) -> None:
-    lapsed = counts[counts["event_observed"].astype(bool) & (counts["n"] > 0)]
-    n_events, n_columns = int(lapsed["n"].sum()), len(columns.names)
-    told = f"{n_events} events for {n_columns} parameters ({n_events / n_columns:.1f} each)"
-    if n_events < FEWEST_EVENTS * n_columns:
-        raise ModelError(f"{told}, fewer than {FEWEST_EVENTS} each; merge levels or leave covariates out")
-    if n_events < FEW_EVENTS * n_columns:
-        warnings.warn(f"{told}, fewer than {FEW_EVENTS} each", FewEventsWarning, stacklevel=3)
-    if intervals != "replicate":
+def check_choices(counts: pd.DataFrame, ties: str, intervals: str, case_weights: str | None = None) -> None:
+    """Refuse an unknown tie rule or kind of interval, and case weights that weigh nothing."""
+    for name, chosen, known in (("ties", ties, get_args(TieRule)), ("intervals", intervals, get_args(CoxIntervals))):
+        if chosen not in known:
+            raise ModelError(f"{name} must be one of {', '.join(known)}; came '{chosen}'")
+    if case_weights is None:
         return
-    if "replicate" not in counts:
-        raise ModelError("intervals='replicate' needs the column 'replicate' in the counts; choose 'robust' without it")
-    if lapsed["replicate"].nunique() < FEW_GROUPS:
+    weights = counts[case_weights].to_numpy(float)
+    wrong = int((~np.isfinite(weights) | (weights <= 0)).sum())
+    if wrong:
         raise ModelError(
-            f"events in {lapsed['replicate'].nunique()} groups of customers, fewer than {FEW_GROUPS}; "
-            "choose intervals='information'"
+            f"{wrong} of {len(weights)} rows have a case weight in '{case_weights}' that is not a positive number; "
+            "leave those rows out"
         )
+
+
+def _check_contrasts(counts: pd.DataFrame, columns: Design, risk: RiskSets) -> None:
+    """Refuse events on a single day, and columns that set one spell apart or nobody at risk together."""
+    if len(risk.days) == 1:
+        raise ModelError(
+            f"all {int(counts.loc[counts['event_observed'], 'n'].sum())} events are on day {risk.days[0]:g}: there is "
+            "no order of events to compare; compare shares (for day 1 by first_day_logit) or count days finer"
+        )
+    sizes = np.bincount(columns.pattern, counts["n"].to_numpy(float), len(columns.matrix))
+    at_risk = risk.at_risk > 0
+    for name, column in zip(columns.names, columns.matrix.T, strict=True):
+        values = np.unique(column)
+        if len(values) == 2 and min(sizes[column == value].sum() for value in values) == 1:
+            raise ModelError(
+                f"column '{name}' sets one spell apart from all others: its ratio would be one customer's; merge "
+                "levels or leave it out"
+            )
+        top, bottom = (np.where(at_risk, sign * column[:, None], -np.inf).max(axis=0) for sign in (1, -1))
+        if (top == -bottom).all():
+            raise ModelError(
+                f"column '{name}' is the same for all at risk{' within a stratum' if risk.n_strata > 1 else ''} on "
+                "each day with an event: nobody to compare; leave it out"
+            )
+    _check_separation(columns, risk)
 
 
 def _check_separation(columns: Design, risk: RiskSets) -> None:
