@@ -9,8 +9,10 @@ import pandas as pd
 from scipy import stats
 
 from lcm_research.errors import ModelError
+from lcm_research.estimate import N_GROUPS
 from lcm_research.survival.competing import CENSORED, checked_cause
-from lcm_research.survival.risk_sets import check_spells, risk_arrays
+from lcm_research.survival.replicate_test import ReplicateTest, excess_test, risk_by_customers, wald
+from lcm_research.survival.risk_sets import check_spells
 
 __all__ = ["GrayTest", "gray_test"]
 
@@ -31,6 +33,11 @@ class GrayTest:
         Ends by ``cause`` that each group had, and would have had under one shared cumulative incidence.
     n : array of int, shape (k,)
         Spells of each group.
+    strata : str or None
+        Column within whose values the groups were compared.
+    by_customers : ReplicateTest or None
+        The same question asked of the spread between groups of customers, which holds where a customer has several
+        spells; None where the counts have no ``replicate``.
     """
 
     chi_square: float
@@ -41,29 +48,33 @@ class GrayTest:
     observed: np.ndarray
     expected: np.ndarray
     n: np.ndarray
+    strata: str | None
+    by_customers: ReplicateTest | None
 
     def table(self) -> pd.DataFrame:
         """Return one row a group: spells, observed and expected ends by the cause."""
         return pd.DataFrame({"group": self.groups, "n": self.n, "observed": self.observed, "expected": self.expected})
 
 
-def gray_test(counts: pd.DataFrame, *, by: str, cause: str) -> GrayTest:
+def gray_test(counts: pd.DataFrame, *, by: str, cause: str, strata: str | None = None) -> GrayTest:
     """
     Test whether groups share one cumulative incidence of ``cause`` [1]_.
 
     A log-rank test in which spells that ended by another cause stay among those at risk, with the weight of the
     share of their group that would still be under observation. Where the log-rank test of ``cause`` asks about its
-    rate among the spells still open, this asks about its share of all. Spells count as independent: with several
-    spells a customer the test is too sure of itself.
+    rate among the spells still open, this asks about its share of all.
 
     Parameters
     ----------
     counts : DataFrame
-        As for ``cumulative_incidence``, with the column ``by``.
+        As for ``cumulative_incidence``, with the column ``by``; with ``replicate`` the test is made from groups of
+        customers as well.
     by : str
         Column with the group, of at least two values.
     cause : str
         One of the causes in the counts.
+    strata : str, optional
+        Column within whose values the groups are compared; each stratum has a shared incidence of its own.
 
     Raises
     ------
@@ -75,36 +86,56 @@ def gray_test(counts: pd.DataFrame, *, by: str, cause: str) -> GrayTest:
     ----------
     .. [1] Gray (1988), Annals of Statistics 16:1141.
     """
-    check_spells(counts, ("duration_days", "cause", "n", by), "Gray's test")
+    columns = ("duration_days", "cause", "n", by, *([strata] if strata else []))
+    check_spells(counts, columns, "Gray's test")
     checked_cause(counts, cause)
     groups = tuple(sorted(counts[by].unique()))
     if len(groups) < 2:
         raise ModelError(f"Gray's test needs at least two groups of '{by}'; came {len(groups)}: {list(groups)}")
-    codes = pd.Index(groups).get_indexer(pd.Index(counts[by]))
-    own = (counts["cause"] == cause).to_numpy(bool)
-    other = ~own & ~counts["cause"].isin(CENSORED).to_numpy(bool)
-    times, at_risk, (events, others) = risk_arrays(counts, [own, other], codes, len(groups))
-    before, after = _survival(at_risk, events + others)
-    if ((before <= 0) & (at_risk > 0)).any():
-        group, day = np.argwhere((before <= 0) & (at_risk > 0))[0]
+    k = len(groups)
+    observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
+    ended, without = np.zeros((N_GROUPS, k)), np.zeros((2, N_GROUPS, k))
+    for part in [counts] if strata is None else [own for _, own in counts.groupby(strata, sort=True)]:
+        own = (part["cause"] == cause).to_numpy(bool)
+        other = ~own & ~part["cause"].isin(CENSORED).to_numpy(bool)
+        times, by_customers = risk_by_customers(part, [own, other], by, groups)
+        at_risk, events, others = (each.sum(axis=0) for each in by_customers)
+        before, after = _survival(at_risk, events + others)
+        _check_overlap(times, at_risk, before, by, groups)
+        own_expected, own_variance = _score(at_risk, events, others, before, after)
+        observed, expected, variance = observed + events.sum(axis=1), expected + own_expected, variance + own_variance
+        if "replicate" in counts:
+            ended += by_customers[1].sum(axis=2)
+            left = zip(at_risk - by_customers[0], events - by_customers[1], others - by_customers[2], strict=True)
+            without += np.stack([(each[1].sum(axis=1), _expected(*each)) for each in left], axis=1)
+    chi_square, rank = wald((observed - expected)[:-1], variance[:-1, :-1])
+    tested = None
+    if "replicate" in counts:
+        tested = excess_test(observed, expected, without, events=ended, names=groups)
+    return GrayTest(
+        chi_square=chi_square,
+        degrees_of_freedom=rank,
+        p_value=float(stats.chi2.sf(chi_square, rank)) if rank else 1.0,
+        cause=cause,
+        groups=groups,
+        observed=observed,
+        expected=expected,
+        n=np.array([counts.loc[counts[by] == group, "n"].sum() for group in groups], dtype=np.int64),
+        strata=strata,
+        by_customers=tested,
+    )
+
+
+def _check_overlap(
+    times: np.ndarray, at_risk: np.ndarray, before: np.ndarray, by: str, groups: tuple[str, ...]
+) -> None:
+    stranded = np.argwhere((before <= 0) & (at_risk > 0))
+    if len(stranded):
+        group, day = stranded[0]
         raise ModelError(
             f"all spells of '{by}' = {groups[group]} at risk had ended before day {times[day]:g}, where others enter; "
             "start the comparison later, or merge groups"
         )
-    expected, variance = _score(at_risk, events, others, before, after)
-    difference = (events.sum(axis=1) - expected)[:-1]
-    # a group that is never at risk together with another says nothing, so a generalised inverse
-    chi_square = float(difference @ np.linalg.pinv(variance[:-1, :-1], hermitian=True) @ difference)
-    return GrayTest(
-        chi_square=chi_square,
-        degrees_of_freedom=len(groups) - 1,
-        p_value=float(stats.chi2.sf(chi_square, len(groups) - 1)),
-        cause=cause,
-        groups=groups,
-        observed=events.sum(axis=1),
-        expected=expected,
-        n=np.bincount(codes, counts["n"].to_numpy(float), len(groups)).astype(np.int64),
-    )
 
 
 def _survival(at_risk: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -124,13 +155,8 @@ def _score(
     log-rank weight with h for those at risk, g_ik what a change of F today does to the rest of the score,
     w_k = (1 - F) / S_k and u_k = 1 - w_k (Gray 1988, section 3).
     """
-    d = events.sum(axis=0)
-    own_share = np.cumsum(before * _ratio(events, at_risk), axis=1)
-    own_before = np.hstack([np.zeros((len(events), 1)), own_share[:, :-1]])
-    h = _ratio(at_risk, before)
-    not_yet = h * (1 - own_before)
-    expected = (not_yet * _ratio(d, not_yet.sum(axis=0))).sum(axis=1)
-
+    d, h = events.sum(axis=0), _ratio(at_risk, before)
+    expected = _expected(at_risk, events, others)
     total = h.sum(axis=0)
     step = _ratio(d, total)
     left = 1 - step.cumsum()
@@ -145,6 +171,15 @@ def _score(
     by_own, by_other = a + u * g, w * g
     variance = np.einsum("ikt,jkt,kt->ij", by_own, by_own, own_variance)
     return expected, variance + np.einsum("ikt,jkt,kt->ij", by_other, by_other, other_variance)
+
+
+def _expected(at_risk: np.ndarray, events: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Ends by the cause of each group under one shared incidence."""
+    before, _ = _survival(at_risk, events + others)
+    own_share = np.cumsum(before * _ratio(events, at_risk), axis=1)
+    own_before = np.hstack([np.zeros((len(events), 1)), own_share[:, :-1]])
+    not_yet = _ratio(at_risk, before) * (1 - own_before)
+    return (not_yet * _ratio(events.sum(axis=0), not_yet.sum(axis=0))).sum(axis=1)
 
 
 def _without_replacement(drawn: np.ndarray, of: np.ndarray) -> np.ndarray:

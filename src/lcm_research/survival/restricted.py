@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import stats
@@ -11,7 +12,12 @@ from lcm_research.errors import FewEventsWarning, ModelError
 from lcm_research.estimate import FEW_GROUPS, Estimate, jackknife
 from lcm_research.survival.curves import SurvivalCurve
 
-__all__ = ["restricted_mean", "restricted_mean_difference"]
+__all__ = [
+    "restricted_mean",
+    "restricted_mean_difference",
+    "restricted_mean_ratio",
+    "standardised_difference",
+]
 
 
 def restricted_mean(curve: SurvivalCurve, *, horizon_days: float) -> Estimate:
@@ -69,6 +75,63 @@ def restricted_mean_difference(curve: SurvivalCurve, other: SurvivalCurve, *, ho
     if mine is not None and theirs is not None:
         return jackknife(value, mine - theirs, unit="days", n=n, level=level)
     return _normal(value, np.hypot(_area_se(curve, horizon_days), _area_se(other, horizon_days)), n, level)
+
+
+def restricted_mean_ratio(curve: SurvivalCurve, other: SurvivalCurve, *, horizon_days: float) -> Estimate:
+    """
+    Restricted mean of ``curve`` as a multiple of that of ``other``, symmetric on the log scale.
+
+    By the jackknife over the groups of customers that both share, where both have one; otherwise by the delta
+    method, as of independent samples.
+    """
+    for each in (curve, other):
+        _check_horizon(each, horizon_days)
+    areas = [_area(each.times, each.survival, horizon_days) for each in (curve, other)]
+    value, n, level = areas[0] / areas[1], curve.n + other.n, curve.level
+    mine, theirs = _areas_without(curve, horizon_days), _areas_without(other, horizon_days)
+    if mine is not None and theirs is not None:
+        return jackknife(value, mine / theirs, unit="ratio", n=n, scale="log", level=level)
+    errors = [_area_se(each, horizon_days) for each in (curve, other)]
+    factor = float(np.exp(stats.norm.ppf(0.5 + level / 2) * np.hypot(errors[0] / areas[0], errors[1] / areas[1])))
+    return Estimate(value=value, lower=value / factor, upper=value * factor, unit="ratio", n=n, level=level)
+
+
+def standardised_difference(
+    strata: Mapping[str, tuple[SurvivalCurve, SurvivalCurve]], *, horizon_days: float
+) -> Estimate:
+    """
+    Days that one group stays longer than another, were both made up alike of the strata [1]_.
+
+    The difference of restricted means within each stratum, weighted by the spells that both groups have in it. The
+    mix of strata is taken as known. Where the difference is not the same in all strata this is its average.
+
+    Parameters
+    ----------
+    strata : mapping of stratum to two SurvivalCurve
+        The group's curve and the other's; every one followed to ``horizon_days``, or ModelError with the stratum.
+
+    References
+    ----------
+    .. [1] Karrison (1987), JASA 82:1169; Zucker (1998), JASA 93:702.
+    """
+    if not strata:
+        raise ModelError("a standardised difference needs at least one stratum; came none")
+    for name, pair in strata.items():
+        short = min(curve.follow_up_days for curve in pair)
+        if short < horizon_days:
+            raise ModelError(
+                f"in stratum '{name}' a group is followed for {short:g} days only; choose a horizon in (0, {short:g}] "
+                "or merge strata"
+            )
+    parts = [restricted_mean_difference(*pair, horizon_days=horizon_days) for pair in strata.values()]
+    sizes = np.array([part.n for part in parts], dtype=float)
+    share, level = sizes / sizes.sum(), parts[0].level
+    value, n = float(share @ [part.value for part in parts]), int(sizes.sum())
+    jackknifed = [part.leave_one_out for part in parts if part.leave_one_out is not None]
+    if len(jackknifed) == len(parts):
+        return jackknife(value, share @ np.stack(jackknifed), unit="days", n=n, level=level)
+    errors = [np.hypot(_area_se(a, horizon_days), _area_se(b, horizon_days)) for a, b in strata.values()]
+    return _normal(value, float(np.sqrt(share**2 @ np.square(errors))), n, level)
 
 
 def _areas_without(curve: SurvivalCurve, horizon_days: float) -> np.ndarray | None:

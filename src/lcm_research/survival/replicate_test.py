@@ -1,0 +1,185 @@
+"""Tests from the spread between groups of customers, which hold where a customer has several spells; Holm's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate
+from lcm_research.survival.risk_sets import risk_arrays
+
+__all__ = [
+    "MOST_PARAMETERS",
+    "ReplicateTest",
+    "difference_p_value",
+    "excess_test",
+    "holm",
+    "replicate_test",
+    "risk_by_customers",
+    "wald",
+]
+
+MOST_PARAMETERS = 30
+"""Differences tested at once; with more of them 100 groups of customers say too little about how they vary together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicateTest:
+    """
+    A test that several differences are zero, from 100 groups of customers.
+
+    Attributes
+    ----------
+    f_statistic, p_value : float
+        NaN where the test does not apply; ``reason`` then says why.
+    degrees_of_freedom : tuple of int
+        Of the F distribution: the differences, and 100 less them.
+    reason : str
+        Empty where the test applies.
+    """
+
+    f_statistic: float
+    degrees_of_freedom: tuple[int, int]
+    p_value: float
+    reason: str = ""
+
+
+def replicate_test(
+    value: np.ndarray, without: np.ndarray, *, groups_with_event: Sequence[int] | np.ndarray, names: Sequence[str]
+) -> ReplicateTest:
+    """
+    Test that all of ``value`` are zero by Hotelling's T squared on the jackknife covariance [1]_.
+
+    Parameters
+    ----------
+    value : array of shape (p,)
+        Differences that do not grow with the number of customers (shares, means).
+    without : array of shape (100, p)
+        The same without each group of customers.
+    groups_with_event : array of int, shape (k,)
+        Groups of customers that hold an event, for each of the ``names`` compared.
+    names : list of str, length k
+
+    Returns
+    -------
+    ReplicateTest
+        F with p and 100 - p degrees of freedom, p at most 30. Without numbers, but with the reason, beyond that and
+        where one of the ``names`` has an event in fewer than 20 groups of customers.
+
+    References
+    ----------
+    .. [1] Hotelling (1931), Annals of Mathematical Statistics 2:360; Korn and Graubard (1990), American
+       Statistician 44:270.
+    """
+    reason = ""
+    scarcest = int(np.argmin(groups_with_event))
+    covariance = (N_GROUPS - 1) / N_GROUPS * (without - value).T @ (without - value)
+    t_square, rank = wald(value, covariance)
+    if groups_with_event[scarcest] < FEW_GROUPS:
+        reason = (
+            f"'{names[scarcest]}' has events in {groups_with_event[scarcest]} groups of customers, fewer than "
+            f"{FEW_GROUPS}; merge it with another"
+        )
+    elif rank > MOST_PARAMETERS:
+        reason = f"{rank} differences at once, more than {MOST_PARAMETERS}; merge groups"
+    elif rank == 0:
+        reason = "the groups never differ from what is expected of them"
+    if reason:
+        return ReplicateTest(f_statistic=np.nan, degrees_of_freedom=(0, 0), p_value=np.nan, reason=reason)
+    f_statistic = t_square * (N_GROUPS - rank) / ((N_GROUPS - 1) * rank)
+    freedom = (rank, N_GROUPS - rank)
+    return ReplicateTest(
+        f_statistic=f_statistic, degrees_of_freedom=freedom, p_value=float(stats.f.sf(f_statistic, *freedom))
+    )
+
+
+def excess_test(
+    observed: np.ndarray, expected: np.ndarray, without: np.ndarray, *, events: np.ndarray, names: Sequence[str]
+) -> ReplicateTest:
+    """
+    Test that no group has more events than expected, as a share of all: a sum alone would grow with customers.
+
+    Parameters
+    ----------
+    observed, expected : arrays of shape (k,)
+    without : array of shape (2, 100, k)
+        Both without each group of customers.
+    events : array of shape (100, k)
+        Events by group of customers.
+    """
+    left_observed, left_expected = without
+    share = (observed - expected)[:-1] / observed.sum()
+    total = left_observed.sum(axis=1, keepdims=True)
+    excess = (left_observed - left_expected)[:, :-1]
+    left = np.divide(excess, total, out=np.zeros_like(excess), where=total > 0)
+    return replicate_test(share, left, groups_with_event=(events > 0).sum(axis=0), names=names)
+
+
+def risk_by_customers(
+    counts: pd.DataFrame, kinds: Sequence[np.ndarray], by: str, groups: Sequence[str]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """
+    Count who is at risk and who has which event by group of customers, group compared, and day.
+
+    Returns
+    -------
+    times : array of shape (n_times,)
+    arrays : list of arrays of shape (100, k, n_times), or (1, k, n_times) without ``replicate``
+        Those at risk, then one a kind of event.
+    """
+    n_groups, k = N_GROUPS if "replicate" in counts else 1, len(groups)
+    replicate = counts["replicate"].to_numpy(np.int64) if "replicate" in counts else 0
+    codes = pd.Index(groups).get_indexer(pd.Index(counts[by]))
+    times, at_risk, happened = risk_arrays(counts, kinds, replicate * k + codes, n_groups * k)
+    return times, [each.reshape(n_groups, k, len(times)) for each in (at_risk, *happened)]
+
+
+def wald(difference: np.ndarray, covariance: np.ndarray) -> tuple[float, int]:
+    """Squared length of a difference in units of its covariance, and how many directions that covariance has."""
+    sizes, directions = np.linalg.eigh(covariance)
+    # a group that is never at risk together with another says nothing: its direction has no variance
+    known = sizes > 1e-10 * max(sizes.max(initial=0), 0)
+    along = directions.T[known] @ difference
+    return float((along**2 / sizes[known]).sum()), int(known.sum())
+
+
+def difference_p_value(estimate: Estimate, null: float = 0.0) -> float:
+    """
+    Two-sided p-value of a difference whose interval is symmetric: t with 99 degrees of freedom where it was jackknifed.
+
+    Where nothing varies, 1 at the null and 0 beside it.
+    """
+    by = stats.norm if estimate.leave_one_out is None else stats.t(N_GROUPS - 1)
+    error = (estimate.upper - estimate.lower) / 2 / by.ppf(0.5 + estimate.level / 2)
+    distance = abs(estimate.value - null)
+    if error <= 0:
+        return float(distance == 0)
+    return float(2 * by.sf(distance / error))
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """
+    Adjust p-values so that the chance of any false alarm among them stays at the level [1]_.
+
+    The smallest is multiplied by their number, the next by one less, and so on; none falls below a smaller one.
+    Missing values are no test: they stay missing and do not count.
+
+    References
+    ----------
+    .. [1] Holm (1979), Scandinavian Journal of Statistics 6:65.
+
+    Examples
+    --------
+    >>> holm([0.03, 0.01, 0.2]).tolist()
+    [0.06, 0.03, 0.2]
+    """
+    raw = np.asarray(p_values, dtype=float)
+    adjusted = np.full(len(raw), np.nan)
+    order = np.argsort(raw)[: int(np.isfinite(raw).sum())]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(raw[order] * factors), 1.0)
+    return adjusted
