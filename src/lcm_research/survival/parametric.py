@@ -5,7 +5,8 @@ Accelerated failure time models: a covariate stretches or shortens the time unti
 also speaks about days beyond the follow-up: there it is an assumption, and every prediction says so.
 
 Where purchases date activity, many spells end on day 1 at once and no smooth distribution holds: give day 1 to
-``first_day_logit`` and the spells that go on to this model, with ``entry_days=1`` (they were seen past day 1).
+``first_day_logit`` and the spells that go on to this model, with ``entry_days=1`` (they were seen past day 1);
+predictions for them then take ``given_day=1``.
 """
 
 from __future__ import annotations
@@ -15,54 +16,60 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import stats
 
-from lcm_research.errors import ModelError, nearest
-from lcm_research.estimate import N_GROUPS, Estimate, jackknife
+from lcm_research.errors import ModelError
+from lcm_research.estimate import Estimate, jackknife
 from lcm_research.survival.covariates import Design
+from lcm_research.survival.duration_fit import check_durations, curve_table, largest, mean_start, share_past
 from lcm_research.survival.duration_likelihood import (
     STANDARD,
     Distribution,
-    Evaluation,
+    DurationCells,
+    Standard,
     duration_cells,
+    log_survival,
+    log_survivals,
     maximise,
+    standard_quantile,
 )
-from lcm_research.survival.likelihood_fit import (
-    FitIntervals,
-    check_events,
-    columns_of,
-    pattern_row,
-)
-from lcm_research.survival.ratios import ratio_estimates, ratio_table, spread_of_moves
+from lcm_research.survival.likelihood_fit import FitIntervals, columns_of, pattern_row
+from lcm_research.survival.ratios import ratio_estimates, ratio_table
+from lcm_research.survival.risk_sets import SPELL, check_spells
 
 __all__ = [
     "AcceleratedFailureTimeFit",
     "Distribution",
     "accelerated_failure_time",
-    "choose_distribution",
+    "fit_columns",
     "predicted_curve",
+    "predicted_median",
+    "predicted_quantile",
     "predicted_survival_at",
 ]
 
-INTERCEPT, LOG_SCALE = "(Intercept)", "Log(scale)"
+INTERCEPT, LOG_SCALE, SHAPE = "(Intercept)", "Log(scale)", "Q"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AcceleratedFailureTimeFit:
     """
-    A fitted accelerated failure time model, in the parametrisation of R's ``survreg``.
+    A fitted accelerated failure time model, in the parametrisation of R's ``survreg`` (``flexsurv`` for gengamma).
 
     Attributes
     ----------
-    distribution : {"weibull", "lognormal", "loglogistic", "exponential"}
+    distribution : {"weibull", "lognormal", "loglogistic", "exponential", "gengamma"}
     names : tuple of str, length p
-        All parameters: ``(Intercept)``, the columns, and ``Log(scale)`` unless the distribution fixes it.
+        All parameters: ``(Intercept)``, the columns, ``Log(scale)`` unless the distribution fixes it, and ``Q``,
+        the shape, for the generalised gamma.
     coefficients, standard_error : arrays of shape (p,)
         On the scale of log days; standard errors as ``intervals`` asked.
     covariance : array of shape (p, p)
         Inverse of the observed information.
     scale : float
         Spread of log days around their centre; 1 for the exponential.
+    shape : float, optional
+        Of the generalised gamma (``Q``): 0 is the log-normal, 1 the Weibull, equal to the scale the gamma.
     time_ratios : mapping of column to Estimate
         Factor by which days until the lapse are multiplied, against the reference level or for one unit more.
     log_likelihood, aic : float
@@ -81,6 +88,7 @@ class AcceleratedFailureTimeFit:
     standard_error: np.ndarray
     covariance: np.ndarray
     scale: float
+    shape: float | None
     time_ratios: Mapping[str, Estimate]
     log_likelihood: float
     aic: float
@@ -119,7 +127,7 @@ def accelerated_failure_time(
         ``duration_days``, ``event_observed``, ``n``, the covariates, and where they exist ``entry_days`` (a spell
         counts given that it was still going on then) and ``replicate``. Days are taken as exact: rounded up to
         whole days, spells of a few days pull ratios towards 1, and ``discrete_hazard`` suits them better.
-    distribution : {"weibull", "lognormal", "loglogistic", "exponential"}
+    distribution : {"weibull", "lognormal", "loglogistic", "exponential", "gengamma"}
         Of the days until the lapse; see ``choose_distribution``.
     covariates : list of str
         Text columns or numbers; an empty list fits one curve to all.
@@ -145,7 +153,8 @@ def accelerated_failure_time(
 
     References
     ----------
-    .. [1] Kalbfleisch and Prentice (2002), The Statistical Analysis of Failure Time Data, chapters 2 and 3.
+    .. [1] Kalbfleisch and Prentice (2002), The Statistical Analysis of Failure Time Data, chapters 2 and 3;
+       Prentice (1974), Biometrika 61:539, for the generalised gamma.
 
     Examples
     --------
@@ -156,52 +165,15 @@ def accelerated_failure_time(
     >>> round(float(np.exp(fit.coefficients[0])), 6)
     25.0
     """
+    counts = check_spells(counts, SPELL, "a model of durations", continuous=True)
     columns = columns_of(counts, covariates, reference)
-    _check(counts, columns, intervals, [distribution])
-    return _fit(counts, columns, distribution, intervals, level)
+    check_durations(counts, columns, intervals, [distribution])
+    return fit_columns(counts, columns, distribution, intervals, level)
 
 
-def choose_distribution(
-    counts: pd.DataFrame,
-    *,
-    covariates: Sequence[str],
-    distributions: Sequence[Distribution] = ("weibull", "lognormal", "loglogistic", "exponential"),
-    reference: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
-    """
-    Compare distributions by Akaike's criterion, on the same counts and columns [1]_.
-
-    The smallest is the closest of those compared, which need not be close: draw its curve beside Kaplan-Meier's.
-
-    Returns
-    -------
-    DataFrame
-        One row a distribution, best first: ``distribution``, ``n_parameters``, ``log_likelihood``, ``aic``,
-        ``aic_difference`` (from the best).
-
-    Raises
-    ------
-    ModelError
-        As ``accelerated_failure_time`` refuses.
-
-    References
-    ----------
-    .. [1] Akaike (1974), IEEE Transactions on Automatic Control 19:716.
-    """
-    if not distributions:
-        raise ModelError("a comparison needs at least one distribution; came none")
-    columns = columns_of(counts, covariates, reference)
-    _check(counts, columns, "information", distributions)
-    rows = []
-    for each in distributions:
-        fit = _fit(counts, columns, each, "information", 0.95)
-        rows.append((each, len(fit.names), fit.log_likelihood, fit.aic))
-    table = pd.DataFrame(rows, columns=["distribution", "n_parameters", "log_likelihood", "aic"])
-    table["aic_difference"] = table["aic"] - table["aic"].min()
-    return table.sort_values("aic", ignore_index=True)
-
-
-def predicted_survival_at(fit: AcceleratedFailureTimeFit, values: Mapping[str, float], day: float) -> Estimate:
+def predicted_survival_at(
+    fit: AcceleratedFailureTimeFit, values: Mapping[str, float], day: float, *, given_day: float = 0.0
+) -> Estimate:
     """
     Share of a covariate pattern that goes on past ``day``, by the fitted distribution.
 
@@ -211,29 +183,20 @@ def predicted_survival_at(fit: AcceleratedFailureTimeFit, values: Mapping[str, f
         A number for every column of ``fit.design.names``; 0 or 1 for a level.
     day : float
         Not negative. Beyond ``fit.follow_up_days`` no spell was seen: the answer is the distribution's alone.
+    given_day : float
+        Of those that go on past this day; 0 asks for all.
 
     Returns
     -------
     Estimate
         Interval on the log-log scale, as ``fit.intervals`` asked.
     """
-    row = np.concatenate([[1.0], pattern_row(fit.design.names, values)])
-    if day < 0:
-        raise ModelError(f"day {day:g} lies before the start of a spell; choose a day from 0 on")
-    if day == 0:
-        return Estimate(value=1.0, lower=1.0, upper=1.0, unit="probability", n=fit.n, level=fit.level)
-    value, slope = _log_log_survival(fit, fit.coefficients, row, day)
-    if fit.moved is not None:
-        without = [_log_log_survival(fit, fit.coefficients - each, row, day)[0] for each in fit.moved]
-        shares = np.exp(-np.exp(np.array([value, *without])))
-        return jackknife(shares[0], shares[1:], unit="probability", n=fit.n, scale="loglog", level=fit.level)
-    half = float(stats.norm.ppf(0.5 + fit.level / 2) * np.sqrt(slope @ fit.covariance @ slope))
-    share, lower, upper = (float(np.exp(-np.exp(value + end))) for end in (0, half, -half))
-    return Estimate(value=share, lower=lower, upper=upper, unit="probability", n=fit.n, level=fit.level)
+    x, w = _rows(fit, values)
+    return share_past(fit, STANDARD[fit.distribution], x, w, day, given_day=given_day)
 
 
 def predicted_curve(
-    fit: AcceleratedFailureTimeFit, values: Mapping[str, float], *, days: Sequence[float]
+    fit: AcceleratedFailureTimeFit, values: Mapping[str, float], *, days: Sequence[float], given_day: float = 0.0
 ) -> pd.DataFrame:
     """
     Share of a covariate pattern that goes on past each of ``days``; see ``predicted_survival_at``.
@@ -243,106 +206,127 @@ def predicted_curve(
     DataFrame
         ``duration_days``, ``survival``, ``lower``, ``upper``, ``beyond_follow_up`` (true where it extrapolates).
     """
-    shares = [predicted_survival_at(fit, values, day) for day in days]
-    return pd.DataFrame(
-        {
-            "duration_days": np.asarray(days, float),
-            "survival": [s.value for s in shares],
-            "lower": [s.lower for s in shares],
-            "upper": [s.upper for s in shares],
-            "beyond_follow_up": np.asarray(days, float) > fit.follow_up_days,
-        }
-    )
+    shares = [predicted_survival_at(fit, values, day, given_day=given_day) for day in days]
+    return curve_table(shares, days, fit.follow_up_days)
 
 
-def _fit(
+def predicted_quantile(
+    fit: AcceleratedFailureTimeFit, values: Mapping[str, float], share: float, *, given_day: float = 0.0
+) -> Estimate:
+    """
+    Day by which ``share`` of a covariate pattern has lapsed, by the fitted distribution.
+
+    Parameters
+    ----------
+    values : mapping
+        A number for every column of ``fit.design.names``; 0 or 1 for a level.
+    share : float
+        Between 0 and 1, both excluded; 0.5 is the median.
+    given_day : float
+        Of those that go on past this day; 0 asks for all.
+
+    Returns
+    -------
+    Estimate
+        Days, with an interval on the log scale, as ``fit.intervals`` asked. A value beyond
+        ``fit.follow_up_days`` is the distribution's assumption, and so is its interval.
+
+    Examples
+    --------
+    Half of an exponential with a mean of 25 days is over by day 25 log 2:
+
+    >>> counts = pd.DataFrame({"duration_days": [10, 20, 30, 40], "event_observed": True, "n": 3})
+    >>> fit = accelerated_failure_time(counts, distribution="exponential", covariates=[], intervals="information")
+    >>> round(predicted_quantile(fit, {}, 0.5).value, 3)
+    17.329
+    """
+    if not 0 < share < 1:
+        raise ModelError(f"a quantile needs a share between 0 and 1; came {share:g}")
+    x, w = _rows(fit, values)
+    standard = STANDARD[fit.distribution]
+    at = fit.coefficients
+    centre = float(_log_quantile(standard, at[None, :], x, w, share, given_day)[0])
+    day = float(np.exp(centre))
+    if fit.moved is not None:
+        without = np.exp(_log_quantile(standard, at - fit.moved, x, w, share, given_day))
+        return jackknife(day, without, unit="days", n=fit.n, scale="log", level=fit.level)
+    (_, slope, by_log_day), (_, slope_given, _) = (log_survival(standard, at, x, w, d) for d in (day, given_day))
+    slope = (slope_given - slope) / by_log_day
+    half = float(stats.norm.ppf(0.5 + fit.level / 2) * np.sqrt(slope @ fit.covariance @ slope))
+    lower, upper = (float(np.exp(centre + end)) for end in (-half, half))
+    return Estimate(value=day, lower=lower, upper=upper, unit="days", n=fit.n, level=fit.level)
+
+
+def predicted_median(
+    fit: AcceleratedFailureTimeFit, values: Mapping[str, float], *, given_day: float = 0.0
+) -> Estimate:
+    """Day by which half of a covariate pattern has lapsed; see ``predicted_quantile``."""
+    return predicted_quantile(fit, values, 0.5, given_day=given_day)
+
+
+def _log_quantile(
+    standard: Standard, at: np.ndarray, x: np.ndarray, w: np.ndarray, share: float, given_day: float
+) -> np.ndarray:
+    """Log of the day for each set of parameters ``at`` of shape (n_sets, p)."""
+    k = len(x)
+    given = np.exp(log_survivals(standard, at, x, w, given_day))
+    z = standard_quantile(standard, at[:, k + standard.free_scale :] @ w, 1 - (1 - share) * given)
+    return at[:, :k] @ x + (np.exp(at[:, k]) if standard.free_scale else 1.0) * z
+
+
+def _rows(fit: AcceleratedFailureTimeFit, values: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    second = np.ones(1 if STANDARD[fit.distribution].second else 0)
+    return np.concatenate([[1.0], pattern_row(fit.design.names, values)]), second
+
+
+def fit_columns(
     counts: pd.DataFrame, columns: Design, distribution: Distribution, intervals: FitIntervals, level: float
 ) -> AcceleratedFailureTimeFit:
+    """Fit one distribution to counts that were checked."""
     standard = STANDARD[distribution]
     cells = duration_cells(counts, columns.pattern)
-    # centred and scaled, so that Newton steps are about standard deviations
-    mean, spread = columns.matrix.mean(axis=0), columns.matrix.std(axis=0)
-    x = np.column_stack([np.ones(len(columns.matrix)), (columns.matrix - mean) / spread])
     names = (INTERCEPT, *columns.names)
-    scaled, at_fit = maximise(x, cells, standard, names)
+    second = np.ones((len(columns.matrix), 1 if standard.second else 0))
 
-    back = np.diag(np.concatenate([[1.0], 1 / spread, np.ones(int(standard.free_scale))]))
-    back[0, 1 : len(names)] = -mean / spread
-    coefficients = back @ scaled
-    inverse = np.linalg.inv(at_fit.information)
-    covariance = back @ inverse @ back.T
-    moved = _moves(counts, cells.cell, at_fit) @ inverse @ back.T if intervals == "replicate" else None
-    error = np.sqrt(np.diag(covariance)) if moved is None else spread_of_moves(moved)
-    n, inside = round(cells.n.sum()), slice(1, len(names))
+    def start(x: np.ndarray, w: np.ndarray, cells: DurationCells) -> np.ndarray:
+        return _gamma_start(x, cells, names) if standard.second else mean_start(x, cells, standard)
+
+    found = largest(counts, cells, columns.matrix, second, standard, names, intervals, start)
+    inside, n, k = slice(1, len(names)), found.n, len(names)
     return AcceleratedFailureTimeFit(
         distribution=distribution,
-        names=(*names, LOG_SCALE) if standard.free_scale else names,
-        coefficients=coefficients,
-        standard_error=error,
-        covariance=covariance,
-        scale=float(np.exp(coefficients[-1])) if standard.free_scale else 1.0,
+        names=names + (LOG_SCALE,) * standard.free_scale + (SHAPE,) * bool(standard.second),
+        coefficients=found.coefficients,
+        standard_error=found.standard_error,
+        covariance=found.covariance,
+        scale=float(np.exp(found.coefficients[k])) if standard.free_scale else 1.0,
+        shape=float(found.coefficients[-1]) if standard.second else None,
         time_ratios=ratio_estimates(
             columns.names,
-            coefficients[inside],
-            error[inside],
-            None if moved is None else moved[:, inside],
+            found.coefficients[inside],
+            found.standard_error[inside],
+            None if found.moved is None else found.moved[:, inside],
             unit="time_ratio",
             n=n,
             level=level,
         ),
-        log_likelihood=at_fit.value,
-        aic=2 * len(coefficients) - 2 * at_fit.value,
+        log_likelihood=found.log_likelihood,
+        aic=2 * len(found.coefficients) - 2 * found.log_likelihood,
         n=n,
-        n_events=round(float(cells.n @ cells.event)),
+        n_events=found.n_events,
         follow_up_days=float(counts["duration_days"].max()),
         intervals=intervals,
         level=level,
         design=columns,
-        moved=moved,
+        moved=found.moved,
     )
 
 
-def _moves(counts: pd.DataFrame, cell: np.ndarray, at_fit: Evaluation) -> np.ndarray:
-    """Score of each group of customers, shape (100, p): its counts by cell times the score of a spell there."""
-    groups = counts["replicate"].to_numpy(np.int64)
-    shape = (N_GROUPS, len(at_fit.scores))
-    return sparse.coo_matrix((counts["n"].to_numpy(float), (groups, cell)), shape=shape).tocsr() @ at_fit.scores
-
-
-def _log_log_survival(
-    fit: AcceleratedFailureTimeFit, coefficients: np.ndarray, row: np.ndarray, day: float
-) -> tuple[float, np.ndarray]:
-    """log(-log S) of a pattern at a day, and its slope by the parameters."""
-    standard = STANDARD[fit.distribution]
-    scale = np.exp(coefficients[-1]) if standard.free_scale else 1.0
-    z = np.array([(np.log(day) - row @ coefficients[: len(row)]) / scale])
-    log_survival, first, _ = standard.survival(z)
-    by_z = float(first[0] / log_survival[0])
-    slope = np.append(-row / scale, -z) if standard.free_scale else -row
-    return float(np.log(-log_survival[0])), by_z * slope
-
-
-def _check(
-    counts: pd.DataFrame, columns: Design, intervals: FitIntervals, distributions: Sequence[Distribution]
-) -> None:
-    for each in distributions:
-        if each not in STANDARD:
-            raise ModelError(f"no distribution '{each}' is known here; {nearest(each, list(STANDARD))}")
-    check_events(counts, len(columns.names), intervals, stacklevel=4)
-    there = counts["n"].to_numpy() > 0
-    lapsed = counts["event_observed"].to_numpy(bool) & there
-    days = counts.loc[lapsed, "duration_days"]
-    if days.nunique() < 2 and any(STANDARD[each].free_scale for each in distributions):
-        raise ModelError(
-            f"all {int(counts.loc[lapsed, 'n'].sum())} events are on day {days.iloc[0]:g}: no spread of durations to "
-            "fit; count days finer, or model that day by first_day_logit"
-        )
-    for name, column in zip(columns.names, columns.matrix.T, strict=True):
-        values = column[columns.pattern]
-        held = values[lapsed]
-        for extreme, end in (("smallest", values[there].min()), ("largest", values[there].max())):
-            if (held == end).all():
-                raise ModelError(
-                    f"column '{name}' separates perfectly: each event has its {extreme} value, {end:g}, so its time "
-                    "ratio is infinite or 0; merge levels or leave it out"
-                )
+def _gamma_start(x: np.ndarray, cells: DurationCells, names: tuple[str, ...]) -> np.ndarray:
+    """The better of its two famous members: the log-normal, with shape 0, and the Weibull, with shape 1."""
+    found = []
+    for distribution, shape in (("lognormal", 0.0), ("weibull", 1.0)):
+        standard = STANDARD[distribution]  # type: ignore[index]
+        at, here = maximise(mean_start(x, cells, standard), x, x[:, :0], cells, standard, names)
+        found.append((here.value, np.append(at, shape)))
+    return max(found, key=lambda pair: pair[0])[1]
