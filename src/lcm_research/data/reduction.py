@@ -4,28 +4,46 @@ What a reduction is: an Ibis expression that turns canonical tables into a table
 A reduction is a function of ``Tables`` and keyword-only choices. It groups by keys and sums integers, so
 counts of disjoint customers add up, on any engine that Ibis compiles to. Its result is cast to a declared
 type, sorted by its keys, and cached under the hash of its inputs, its code and its parameters.
+
+Where a question cannot be answered by counts (whom to contact), ``rows`` lets a bounded number of customers through,
+for a reason that is named, under pseudonyms, and never to a page.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 import json
+import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
 
-from lcm_research.data.cache import read_or_make
+from lcm_research.data.cache import atomic_path, read_or_make
 from lcm_research.errors import MissingTableError, ModelError
 
-__all__ = ["MAX_CELLS", "Reduction", "Tables", "reduction"]
+__all__ = [
+    "MAX_CELLS",
+    "MAX_ROWS",
+    "PrivateRows",
+    "Reduction",
+    "Tables",
+    "pseudonym",
+    "pseudonym_key",
+    "reduction",
+    "rows",
+]
 
 MAX_CELLS = 5_000_000
 """A table with more cells than this is no longer a table of counts."""
+
+MAX_ROWS = 10_000
+"""More customers than this never leave the engine, whatever the reason."""
 
 
 @dataclass(frozen=True)
@@ -122,3 +140,86 @@ def reduction(*, keys: Mapping[str, str], counts: Mapping[str, str]) -> Callable
         return made
 
     return declare
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PrivateRows:
+    """
+    Rows of single customers, a declared exception: for work, never for a page.
+
+    It is no table and shows no row, so that neither ``emit`` nor a displayed cell publishes one by mistake.
+
+    Attributes
+    ----------
+    reason : str
+        Why counts do not answer the question.
+    frame : DataFrame
+        One row a customer; ``pseudonym`` in place of the customer's id.
+    """
+
+    reason: str
+    frame: pd.DataFrame = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def save(self, folder: Path, name: str) -> Path:
+        """Write the rows to ``folder`` (a cache) as ``name.csv``, for its owner only, and return the path."""
+        path = folder / f"{name}.csv"
+        with atomic_path(path) as temporary:
+            self.frame.to_csv(temporary, index=False)
+        return path
+
+
+def rows(expression: ir.Table, *, reason: str, most: int, key: bytes) -> PrivateRows:
+    """
+    Let the rows of at most ``most`` customers out of the engine, under pseudonyms.
+
+    Parameters
+    ----------
+    expression : ir.Table
+        With the column ``customer_id`` and at most ``most`` rows; what else it holds goes out as it is.
+    reason : str
+        Why counts do not answer the question; kept with the rows.
+    most : int
+        From 1 to 10,000.
+    key : bytes
+        Of ``pseudonym_key``: the same key gives the same pseudonyms, another key unrelated ones.
+
+    Raises
+    ------
+    ModelError
+        Without a reason, with a bound outside 1 to 10,000, or where there are more rows than the bound.
+    """
+    if not reason.strip():
+        raise ModelError("rows of single customers leave the engine for a named reason only; came an empty one")
+    if not 1 <= most <= MAX_ROWS:
+        raise ModelError(f"most={most} is outside 1 to {MAX_ROWS:,}; rows of more customers never leave the engine")
+    if "customer_id" not in expression.columns:
+        raise ModelError(f"rows need the column 'customer_id' to replace it; came {', '.join(expression.columns)}")
+    frame = expression.limit(most + 1).to_pandas()
+    if len(frame) > most:
+        raise ModelError(f"more than most={most:,} rows were asked for; order them and cut them in the engine")
+    named = [pseudonym(customer, key=key) for customer in frame["customer_id"]]
+    frame = frame.drop(columns="customer_id")
+    frame.insert(0, "pseudonym", named)
+    return PrivateRows(reason=reason, frame=frame)
+
+
+def pseudonym(customer_id: str, *, key: bytes) -> str:
+    """
+    Return the name that stands for a customer; nobody without the key can tell whose it is.
+
+    >>> pseudonym("c-17", key=b"another secret") == pseudonym("c-17", key=b"a secret")
+    False
+    """
+    return hmac.new(key, str(customer_id).encode(), hashlib.sha256).hexdigest()[:20]
+
+
+def pseudonym_key(folder: Path) -> bytes:
+    """Return the secret that pseudonyms are made with, from ``folder`` (a cache); made there once, for its owner."""
+    path = folder / "pseudonyms.key"
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()
