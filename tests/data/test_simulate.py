@@ -23,7 +23,7 @@ from lcm_research.errors import DataError
 
 Tables = dict[str, pd.DataFrame]
 
-KEYS = {name: table.key for name, table in TABLES.items()}
+KEYS = {name: TABLES[name].key for name in ("customers", "transactions", "touchpoints", "engagements")}
 WINDOW_DAYS = 150
 
 
@@ -191,7 +191,9 @@ def test_ever_engaged_looks_protective_even_where_engagement_does_nothing() -> N
     assert ever[True] / ever[False] < 0.7
 
 
-def test_nothing_is_done_by_those_who_left_but_goods_returned(drawn: Tables) -> None:
+@pytest.mark.parametrize("brand", ["drawn", "followed"])
+def test_nothing_is_done_by_those_who_left_but_goods_returned(brand: str, request: pytest.FixtureRequest) -> None:
+    drawn = request.getfixturevalue(brand)
     months = drawn["latent_months"][["customer_id", "month", "from_day", "to_day"]]
     for name, rows in (("purchases", bought(drawn)), ("touches", drawn["touchpoints"]), ("acts", drawn["engagements"])):
         when = local(rows["ts"])
@@ -337,11 +339,94 @@ def test_the_demo_can_answer_its_questions() -> None:
     assert 0.1 < 1 - len(n_days) / 5_000 < 0.5  # prospects who never bought
 
 
+# --- engagement that follows something else ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def followed() -> Tables:
+    """Twenty thousand customers whose engagement follows their purchases."""
+    brand = Brand(engagement_follows="purchases")
+    return simulate_tables(n_customers=20_000, n_months=24, seed=8, brand=brand, keep_latent=True)
+
+
+def whole_periods(tables: Tables) -> pd.DataFrame:
+    """Periods of 30 days from the first purchase of new customers, lived to their end: purchase days, engaged."""
+    start = pd.Timestamp("2023-01-01", tz="Asia/Shanghai")
+    new = tables["customers"].loc[tables["customers"]["first_seen_at"] >= start, "customer_id"]
+    months = tables["latent_months"]
+    left = months.loc[months["left"]].groupby("customer_id")["to_day"].min().reindex(new).fillna(19358 + 731)
+    rows = bought(tables).assign(day=lambda t: day_number(t["ts"]))[["customer_id", "day"]].drop_duplicates()
+    rows = rows[rows["customer_id"].isin(new)]
+    first = rows.groupby("customer_id")["day"].min()
+    acts = tables["engagements"].assign(day=lambda t: day_number(t["ts"]))
+    made = []
+    for period in range(5):
+        begin = first + 30 * period
+        lived = first.index[begin + 30 <= left[first.index]]
+        so_far = rows[rows["day"] <= rows["customer_id"].map(begin)].groupby("customer_id").size()
+        offset = acts["day"] - acts["customer_id"].map(begin)
+        engaged = set(acts.loc[(offset >= 0) & (offset < 30), "customer_id"])
+        own = {"n_days": so_far[lived], "engaged": [c in engaged for c in lived], "period": period}
+        made.append(pd.DataFrame(own, index=lived))
+    found = pd.concat(made).reset_index()
+    return found.merge(tables["latent_customers"][["customer_id", "activity"]], on="customer_id")
+
+
+def day_number(ts: pd.Series) -> pd.Series:
+    return (local(ts).dt.normalize() - pd.Timestamp("1970-01-01")).dt.days
+
+
+def test_engagement_follows_purchase_days_and_given_them_tells_nothing_of_activity(followed: Tables) -> None:
+    periods = whole_periods(followed)
+    brand = Brand()
+    periods["factor"] = pd.cut(periods["n_days"], [0, 1, 3, 1_000], labels=[0.3, 1.0, 3.0]).astype(float)
+    for factor, rows in periods.groupby("factor"):
+        # sessions are Poisson over 30 days: 1 - exp(-factor * .8 * 30 / 30.44)
+        expected = -np.expm1(-factor * brand.sessions_monthly * 30 / 30.4375)
+        assert rows["engaged"].mean() == pytest.approx(expected, abs=3 * (expected * (1 - expected) / len(rows)) ** 0.5)
+        apart = rows.groupby("engaged")["activity"].agg(["mean", "var", "count"])
+        error = np.sqrt((apart["var"] / apart["count"]).sum())
+        assert abs(apart["mean"][True] - apart["mean"][False]) < 3 * error
+    engaged = periods.groupby("engaged")["activity"].mean()
+    assert engaged[True] > 1.15 * engaged[False]
+
+
+def test_where_engagement_follows_activity_purchases_do_not_tell_all_of_it(drawn: Tables) -> None:
+    periods = whole_periods(drawn)
+    apart = periods[periods["n_days"].between(2, 3)].groupby("engaged")["activity"].agg(["mean", "var", "count"])
+    assert apart["mean"][True] - apart["mean"][False] > 5 * np.sqrt((apart["var"] / apart["count"]).sum())
+
+
+@pytest.mark.parametrize("follows", ["purchases", "chance"])
+def test_engaging_lowers_the_hazard_whatever_it_follows(follows: str) -> None:
+    brand = Brand(engagement_follows=follows, member_hazard_ratio=1.0)  # type: ignore[arg-type]
+    drawn = simulate_tables(n_customers=20_000, n_months=24, seed=8, brand=brand, keep_latent=True)
+    hazard = hazards(drawn["latent_months"], "engaged_before")
+    assert hazard[False] == pytest.approx(brand.leaving_hazard_monthly, rel=0.05)
+    assert hazard[True] / hazard[False] == pytest.approx(brand.engaged_hazard_ratio, rel=0.06)
+    if follows == "chance":
+        months = drawn["latent_months"].merge(drawn["latent_customers"], on="customer_id")
+        whole = months[months["alive_at_start"] & ~months["left"]]
+        share = whole["engaged"].groupby(pd.qcut(whole["activity"], 3, labels=False)).mean()
+        assert share.tolist() == pytest.approx([-np.expm1(-brand.sessions_monthly)] * 3, abs=0.015)
+
+
+def test_purchases_do_not_depend_on_what_engagement_follows(drawn: Tables, followed: Tables) -> None:
+    def monthly(tables: Tables) -> tuple[float, float]:
+        months = tables["latent_months"]
+        alive = (months["to_day"] - months["from_day"]).sum() / 30.4
+        causes = tables["latent_purchases"].set_index("transaction_id")["cause"][bought(tables)["transaction_id"]]
+        return len(causes) / alive, (causes == "baseline").mean()
+
+    for one, other in zip(monthly(drawn), monthly(followed), strict=True):
+        assert one == pytest.approx(other, rel=0.03)
+
+
 # --- files -----------------------------------------------------------------------------------------------
 
 
 def test_truth_is_read_as_it_was_written_also_for_another_brand(tmp_path: Path) -> None:
-    brand = Brand(engaged_hazard_ratio=1.0, channels=CHANNELS[:3])
+    brand = Brand(engaged_hazard_ratio=1.0, engagement_follows="purchases", channels=CHANNELS[:3])
     truth = simulate(tmp_path / "brand", n_customers=50, n_months=6, seed=1, brand=brand)
     assert truth.brand == brand
     assert read_truth(tmp_path / "brand") == truth

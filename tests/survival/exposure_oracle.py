@@ -97,8 +97,12 @@ def landmarked(purchases: Days, acts: Days, choices: Mapping[str, Any]) -> Count
             continue
         start, duration, event = spell
         before = range(start, start + choices["landmark_days"] - 1)
-        engaged = any(day in before for day in acts.get(customer, ()))
-        activity = class_of(len({d for d in days if d in before}), choices["activity_breaks"])
+        exposing, held_equal = before, before
+        if choices.get("exposure_days"):
+            exposing = before[-choices["exposure_days"] :]
+            held_equal = range(start, exposing[0] + 1)
+        engaged = any(day in exposing for day in acts.get(customer, ()))
+        activity = class_of(len({d for d in days if d in held_equal}), choices["activity_breaks"])
         counted[duration - choices["landmark_days"] + 1, event, engaged, activity, place % 100] += 1
     return counted
 

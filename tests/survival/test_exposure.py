@@ -113,6 +113,25 @@ def test_a_landmark_takes_spells_that_reach_it_and_acts_before_it() -> None:
     assert counted([110, 115, 129, 140], 129) == [(11, True, True, "2-3", 1)]
 
 
+def test_a_landmark_with_exposure_days_looks_at_the_last_days_and_holds_equal_what_came_before() -> None:
+    def counted(act: int, exposure_days: int | None) -> tuple[bool, str]:
+        tables = with_acts({"a": [110, 112, 119, 125, 140]}, {"a": [(act, "like")]})
+        table = landmark_counts.execute(tables, **LANDMARK, exposure_days=exposure_days)
+        return bool(table["engaged"].item()), table["activity"].item()
+
+    # landmark on 130; the 10 days before it are 120 to 129; purchase days up to 120: 110, 112, 119
+    assert [counted(act, 10) for act in (119, 120, 129, 130)] == [
+        (False, "2-3"),
+        (True, "2-3"),
+        (True, "2-3"),
+        (False, "2-3"),
+    ]
+    # 110 to 129: with the one on 125 four
+    assert counted(119, None) == (True, "4-7")
+    # all 20 days before expose: held equal is the first day alone
+    assert counted(110, 20) == (True, "1")
+
+
 def test_classes_of_activity_are_named_by_their_ends() -> None:
     assert activity_classes([2, 4, 8]) == ["1", "2-3", "4-7", "8+"]
     assert activity_classes([3]) == ["1-2", "3+"]
@@ -131,10 +150,18 @@ ORACLE = settings(max_examples=15, deadline=None, suppress_health_check=[HealthC
     length=st.integers(5, 40),
     lag=st.integers(1, 2),
     landmark=st.integers(2, 60),
+    exposure_days=st.none() | st.integers(1, 59),
     history=st.sampled_from(["complete", "from_observation_start"]),
 )
 def test_counts_are_those_of_the_definition_written_out(
-    days: list[list[int]], acts: list[list[int]], window: int, length: int, lag: int, landmark: int, history: str
+    days: list[list[int]],
+    acts: list[list[int]],
+    window: int,
+    length: int,
+    lag: int,
+    landmark: int,
+    exposure_days: int | None,
+    history: str,
 ) -> None:
     purchases = {f"c{i}": own for i, own in enumerate(days)}
     own_acts = dict(zip(purchases, acts, strict=False))
@@ -147,7 +174,9 @@ def test_counts_are_those_of_the_definition_written_out(
     assert dict(zip(keys, table["n_at_risk"], strict=True)) == dict(at_risk)
     assert dict(zip(keys, table["n_events"], strict=True)) == dict(events)
 
-    choices = spells | {"landmark_days": landmark, "activity_breaks": [2, 3]}
+    if exposure_days is not None:
+        exposure_days = min(exposure_days, landmark - 1)
+    choices = spells | {"landmark_days": landmark, "activity_breaks": [2, 3], "exposure_days": exposure_days}
     assert _counter(landmark_counts.execute(tables, **choices)) == landmarked(purchases, own_acts, choices)
     assert _counter(ever_engaged_counts.execute(tables, **spells)) == ever(purchases, own_acts, spells)
 
@@ -161,6 +190,7 @@ def test_the_reductions_compile_for_spark() -> None:
     made = (
         exposure_counts(tables, **(PERIODS | {"by": ["region"], "actions": ["like"]})),
         landmark_counts(tables, **(LANDMARK | {"by": ["region"]})),
+        landmark_counts(tables, **LANDMARK, exposure_days=10),
         ever_engaged_counts(tables, **EXPOSED),
     )
     for expression in made:
@@ -181,6 +211,8 @@ def test_refusals_say_what_came_and_what_to_do() -> None:
         exposure_counts(tables, **(PERIODS | {"period_days": 80, "lag_periods": 2}))
     with pytest.raises(ModelError, match=r"landmark_days=1 lies outside 2 to 170"):
         landmark_counts(tables, **(LANDMARK | {"landmark_days": 1}))
+    with pytest.raises(ModelError, match=r"exposure_days=21 lies outside 1 to 20"):
+        landmark_counts(tables, **LANDMARK, exposure_days=21)
     with pytest.raises(ModelError, match=r"begin at 2 or later.*came \[1, 4\]"):
         activity_classes([1, 4])
     with pytest.raises(MissingTableError, match="engagements"):

@@ -157,7 +157,8 @@ def read_truth(folder: Path) -> Truth:
     brand = raw.pop("brand")
     brand["channels"] = tuple(Channel(**channel) for channel in brand["channels"])
     brand["season"] = tuple(brand["season"])
-    brand["promotions"] = {int(month): day for month, day in brand["promotions"].items()}
+    for name in ("promotions", "sessions_by_purchase_days"):
+        brand[name] = {int(key): value for key, value in brand[name].items()}
     return Truth(brand=Brand(**brand), **raw)
 
 

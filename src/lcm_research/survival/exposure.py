@@ -160,6 +160,7 @@ def landmark_counts(
     landmark_days: int,
     activity_breaks: Sequence[int],
     by: Sequence[str],
+    exposure_days: int | None = None,
 ) -> ir.Table:
     """
     Count incident spells that reach day ``landmark_days`` by what came before it and how long they last from it.
@@ -171,6 +172,10 @@ def landmark_counts(
     ----------
     landmark_days : int
         At least 2: the day of the spell from which time runs. Spells with a shorter duration are not counted.
+    exposure_days : int, optional
+        Only acts in this many days before the landmark expose, and the purchases held equal are those up to the
+        first of them, so that nothing is held equal that came after an act. By default every act and purchase day
+        before the landmark is used.
     window_days, observation_start_day, as_of_day, history, churn_activity, actions, activity_breaks, by
         As for ``exposure_counts``.
 
@@ -178,16 +183,19 @@ def landmark_counts(
     -------
     ir.Table
         ``by``, ``duration_days`` (1 where the spell lapses on the landmark itself), ``event_observed``,
-        ``engaged`` (an act in the ``landmark_days - 1`` days before), ``activity`` (purchase days in them),
-        ``replicate``; the count of spells ``n``.
+        ``engaged`` (an act in the ``landmark_days - 1`` or ``exposure_days`` days before), ``activity`` (purchase
+        days in them, or up to the first of them), ``replicate``; the count of spells ``n``.
     """
     _check_exposure(churn_activity)
-    _check_landmark(landmark_days, as_of_day - window_days - observation_start_day)
+    _check_landmark(landmark_days, as_of_day - window_days - observation_start_day, exposure_days)
     spells = _incident(tables, window_days, observation_start_day, as_of_day, history, by)
     spells = spells.filter(spells.duration_days >= landmark_days)
     acts, bought = (_since_start(days, spells) for days in (_acts(tables, actions), _purchase_days(tables)))
-    n_days = bought.filter(bought.offset < landmark_days - 1).group_by("customer_id").agg(n_days=lambda t: t.count())
-    spells = _with_engaged(spells, acts.filter(acts.offset < landmark_days - 1)).join(n_days, "customer_id")
+    since = 0 if exposure_days is None else landmark_days - 1 - exposure_days
+    until = landmark_days - 2 if exposure_days is None else since
+    n_days = bought.filter(bought.offset <= until).group_by("customer_id").agg(n_days=lambda t: t.count())
+    acts = acts.filter(acts.offset >= since, acts.offset < landmark_days - 1)
+    spells = _with_engaged(spells, acts).join(n_days, "customer_id")
     spells = spells.mutate(
         duration_days=spells.duration_days - landmark_days + 1, activity=_class_of(spells.n_days, activity_breaks)
     )
@@ -282,9 +290,14 @@ def _check_periods(period_days: int, lag_periods: int, n_periods: int) -> None:
         )
 
 
-def _check_landmark(landmark_days: int, follow_up_days: int) -> None:
+def _check_landmark(landmark_days: int, follow_up_days: int, exposure_days: int | None) -> None:
     if not 2 <= landmark_days <= follow_up_days:
         raise ModelError(
             f"landmark_days={landmark_days} lies outside 2 to {follow_up_days}, the days between observation_start and "
             "the cut; choose one inside"
+        )
+    if exposure_days is not None and not 1 <= exposure_days < landmark_days:
+        raise ModelError(
+            f"exposure_days={exposure_days} lies outside 1 to {landmark_days - 1}, the days of the spell before the "
+            "landmark; choose one inside"
         )

@@ -9,8 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-__all__ = ["ACTIONS", "AGE_BANDS", "CATEGORIES", "CHANNELS", "PLATFORMS", "REGIONS", "Brand", "Channel"]
+__all__ = [
+    "ACTIONS",
+    "AGE_BANDS",
+    "CATEGORIES",
+    "CHANNELS",
+    "PLATFORMS",
+    "REGIONS",
+    "Brand",
+    "Channel",
+    "EngagementFollows",
+]
+
+EngagementFollows = Literal["activity", "purchases", "chance"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +128,14 @@ class Brand:
     ``return_hazard_monthly`` and lives on by the same rules. At most one of arriving, leaving and coming back
     happens in a month. Nothing is done while not alive, but a return of goods may follow.
 
-    **Engagement.** Sessions are Poisson with rate ``sessions_monthly`` times activity; each holds one act and a
-    Poisson number more. Engaging does not make anybody buy; it keeps them from leaving.
+    **Engagement.** Sessions are Poisson with rate ``sessions_monthly`` times what ``engagement_follows`` says; each
+    holds one act and a Poisson number more. Engaging does not make anybody buy; it keeps them from leaving.
+
+    - ``"activity"``: the customer's activity, which no file holds.
+    - ``"purchases"``: what anybody can see, ``sessions_by_purchase_days`` of the days on which the customer had
+      bought, looked up anew every 30 days from the first purchase on (its own day is counted). Given that, activity
+      tells nothing more about engaging.
+    - ``"chance"``: 1, the same for all.
 
     **Purchases.** Poisson with rate ``purchases_monthly`` times activity times the season; besides, each touch
     adds one purchase with its channel's ``effect``, an exponential delay later, unless the customer has left by
@@ -136,6 +155,9 @@ class Brand:
     member_slope: float = 0.4
     """A customer with activity ``a`` is a member with probability ``1 - exp(-member_slope * a)``."""
     consent_share: float = 0.93
+    engagement_follows: EngagementFollows = "activity"
+    sessions_by_purchase_days: Mapping[int, float] = field(default_factory=lambda: {0: 0.3, 2: 1.0, 4: 3.0})
+    """Factor on sessions from so many purchase days on, where engagement follows purchases."""
     sessions_monthly: float = 0.8
     more_acts_per_session: float = 1.5
     purchases_monthly: float = 0.65

@@ -15,7 +15,19 @@ import numpy as np
 from lcm_research.data.simulated.brand import ACTIONS, CATEGORIES, PLATFORMS, Brand
 from lcm_research.data.simulated.lives import Calendar, Lives
 
-__all__ = ["BASELINE", "DAY_SECONDS", "Engagements", "Events", "Purchases", "Touches", "act", "pick"]
+__all__ = [
+    "BASELINE",
+    "DAY_SECONDS",
+    "Bought",
+    "Engagements",
+    "Events",
+    "Purchases",
+    "Touches",
+    "Visits",
+    "act",
+    "pick",
+    "visit",
+]
 
 DAY_SECONDS = 86_400
 BASELINE = -1
@@ -50,6 +62,36 @@ class Touches(Events):
     channel: np.ndarray
     touch_type: np.ndarray
     paid: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bought(Events):
+    """When something was bought: ``since`` is the second of the touch that added it, or its own."""
+
+    cause: np.ndarray
+    since: np.ndarray
+
+    def happens(self, calendar: Calendar, lives: Lives) -> np.ndarray:
+        """Return whether each customer is alive when the purchase and what brought it about take place."""
+        moments = (self.since, self.second)
+        there = [lives.alive_on(calendar, self.customer, moment // DAY_SECONDS) for moment in moments]
+        return there[0] & there[1]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Visits:
+    """First contacts (seconds, shape (n,)), touches and purchases of some customers."""
+
+    first_second: np.ndarray
+    touches: Touches
+    bought: Bought
+
+    def while_alive(self, calendar: Calendar, lives: Lives) -> Visits:
+        """Return what is left of them in ``lives``."""
+        touched_on = self.touches.second // DAY_SECONDS
+        there = lives.alive_on(calendar, self.touches.customer, touched_on)
+        kept = self.bought.where(self.bought.happens(calendar, lives))
+        return replace(self, touches=self.touches.where(there), bought=kept)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,11 +144,9 @@ def pick(rng: np.random.Generator, shares: Iterable[float], size: int) -> np.nda
     return np.searchsorted(upper / upper[-1], rng.random(size), side="right")
 
 
-def act(
-    rng: np.random.Generator, brand: Brand, calendar: Calendar, lives: Lives, acquired_by: np.ndarray
-) -> tuple[np.ndarray, Touches, Purchases, Engagements]:
+def visit(rng: np.random.Generator, brand: Brand, calendar: Calendar, lives: Lives, acquired_by: np.ndarray) -> Visits:
     """
-    Draw everything done, the year before the window included, in no order.
+    Draw touches and purchases, the year before the window included, in no order.
 
     Parameters
     ----------
@@ -114,17 +154,47 @@ def act(
         As for ``live``, and what it returned.
     acquired_by : array of int, shape (n,)
         Position of the channel of each first contact, which is the customer's first touch.
-
-    Returns
-    -------
-    first_second : array of int, shape (n,)
-        Second of each first contact.
-    touches, purchases, engagements
     """
     first_second = _at_some_hour(rng, lives.entry_day)
+    months = _alive_months(calendar, lives, first_second)
+    touches = _touches(rng, brand, months, acquired_by)
+    baseline, added = _baseline(rng, brand, months), _added(rng, brand, months, touches)
+    both = {name: np.concatenate([column, vars(added)[name]]) for name, column in vars(baseline).items()}
+    return Visits(first_second=first_second, touches=touches, bought=Bought(**both))
+
+
+def act(
+    rng: np.random.Generator,
+    brand: Brand,
+    calendar: Calendar,
+    lives: Lives,
+    visits: Visits,
+    session_days: tuple[np.ndarray, np.ndarray] | None,
+) -> tuple[Purchases, Engagements]:
+    """
+    Draw what was bought and returned in the visits, and the acts of the sessions.
+
+    Parameters
+    ----------
+    session_days : pair of arrays of int, optional
+        Customer and day of each session; otherwise they are spread over the days alive of their months.
+    """
+    purchases = _purchases(rng, brand, len(lives.activity), visits.bought)
+    if session_days is None:
+        months = _alive_months(calendar, lives, visits.first_second)
+        sessions = lives.n_sessions[months.customer, months.month]
+        places = np.repeat(months.customer, sessions), np.repeat(months.month, sessions)
+        customer, _, second = months.spread(rng, *places)
+    else:
+        customer, day = session_days
+        second = np.maximum(_at_some_hour(rng, day), visits.first_second[customer])
+    return purchases, _engagements(rng, brand, customer, second)
+
+
+def _alive_months(calendar: Calendar, lives: Lives, first_second: np.ndarray) -> _AliveMonths:
     customer, month = np.nonzero(lives.to_day > lives.from_day)
     n_days = lives.to_day[customer, month] - lives.from_day[customer, month]
-    months = _AliveMonths(
+    return _AliveMonths(
         calendar=calendar,
         lives=lives,
         first_second=first_second,
@@ -132,9 +202,6 @@ def act(
         month=month,
         share=n_days / np.diff(calendar.first_day)[month],
     )
-    touches = _touches(rng, brand, months, acquired_by)
-    purchases = _purchases(rng, brand, months, touches)
-    return first_second, touches, purchases, _engagements(rng, brand, months)
 
 
 def _at_some_hour(rng: np.random.Generator, day: np.ndarray) -> np.ndarray:
@@ -167,23 +234,18 @@ def _touches(rng: np.random.Generator, brand: Brand, months: _AliveMonths, acqui
     )
 
 
-def _purchases(rng: np.random.Generator, brand: Brand, months: _AliveMonths, touches: Touches) -> Purchases:
-    customer, second = _baseline(rng, brand, months)
-    added = _added(rng, brand, months, touches)
-    cause = np.concatenate([np.full(len(customer), BASELINE), added.channel])
-    customer, second = np.concatenate([customer, added.customer]), np.concatenate([second, added.second])
-
-    n = len(customer)
-    taste = brand.amount_sd_between * rng.standard_normal(len(months.first_second))
-    amount = np.exp(taste[customer] + brand.amount_sd_within * rng.standard_normal(n))
+def _purchases(rng: np.random.Generator, brand: Brand, n_customers: int, what: Bought) -> Purchases:
+    n = len(what.customer)
+    taste = brand.amount_sd_between * rng.standard_normal(n_customers)
+    amount = np.exp(taste[what.customer] + brand.amount_sd_within * rng.standard_normal(n))
     bought = Purchases(
-        customer=customer,
-        second=second,
+        customer=what.customer,
+        second=what.second,
         cents=np.maximum(np.rint(100 * brand.amount_median_cny * amount), 1).astype(np.int64),
         is_return=np.zeros(n, bool),
         category=pick(rng, CATEGORIES.values(), n),
         in_store=rng.random(n) < brand.store_share,
-        cause=cause,
+        cause=what.cause,
     )
     back = bought.where(rng.random(n) < brand.goods_returned_share)
     after = 1 + rng.standard_exponential(len(back.second)) * (brand.goods_returned_after_days - 1)
@@ -194,8 +256,8 @@ def _purchases(rng: np.random.Generator, brand: Brand, months: _AliveMonths, tou
     return Purchases(**columns)
 
 
-def _baseline(rng: np.random.Generator, brand: Brand, months: _AliveMonths) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the purchases that no touch added: customer and second."""
+def _baseline(rng: np.random.Generator, brand: Brand, months: _AliveMonths) -> Bought:
+    """Draw the purchases that no touch added."""
     lives, of_year = months.lives, months.calendar.month_of_year
     rate = brand.purchases_monthly * (lives.activity * lives.buys)[months.customer]
     customer, month, second = months.scatter(rng, rate * np.array(brand.season)[of_year - 1][months.month])
@@ -205,11 +267,12 @@ def _baseline(rng: np.random.Generator, brand: Brand, months: _AliveMonths) -> t
     moves = (rng.random(len(month)) < brand.promotion_share) & (last_day > 0)
     moves &= lives.alive_on(months.calendar, customer, day)
     second = np.where(moves, day * DAY_SECONDS + second % DAY_SECONDS, second)
-    return customer, np.maximum(second, months.first_second[customer])
+    second = np.maximum(second, months.first_second[customer])
+    return Bought(customer=customer, second=second, cause=np.full(len(customer), BASELINE), since=second)
 
 
-def _added(rng: np.random.Generator, brand: Brand, months: _AliveMonths, touches: Touches) -> Touches:
-    """Draw the purchases that touches add: the touches that do, at the second of the purchase."""
+def _added(rng: np.random.Generator, brand: Brand, months: _AliveMonths, touches: Touches) -> Bought:
+    """Draw the purchases that touches add."""
     effect = np.array([channel.effect for channel in brand.channels])
     works = rng.random(len(touches.channel)) < effect[touches.channel]
     works &= months.lives.buys[touches.customer]
@@ -217,13 +280,11 @@ def _added(rng: np.random.Generator, brand: Brand, months: _AliveMonths, touches
     wait = rng.standard_exponential(len(added.second)) * brand.delay_days
     second = added.second + 60 + (wait * DAY_SECONDS).astype(np.int64)
     there = months.lives.alive_on(months.calendar, added.customer, second // DAY_SECONDS)
-    return replace(added, second=second).where(there)
+    bought = Bought(customer=added.customer, second=second, cause=added.channel, since=added.second)
+    return bought.where(there)
 
 
-def _engagements(rng: np.random.Generator, brand: Brand, months: _AliveMonths) -> Engagements:
-    sessions = months.lives.n_sessions[months.customer, months.month]
-    session_customer, session_month = np.repeat(months.customer, sessions), np.repeat(months.month, sessions)
-    customer, _, second = months.spread(rng, session_customer, session_month)
+def _engagements(rng: np.random.Generator, brand: Brand, customer: np.ndarray, second: np.ndarray) -> Engagements:
     platform = pick(rng, PLATFORMS.values(), len(customer))
     n_acts = 1 + rng.poisson(brand.more_acts_per_session, len(customer))
     begin = np.repeat(second, n_acts)

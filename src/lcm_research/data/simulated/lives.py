@@ -7,15 +7,29 @@ files, so that the window opens on customers of every tenure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from lcm_research.data.simulated.brand import Brand
 
-__all__ = ["EARLIER_MONTHS", "Calendar", "Lives", "live"]
+__all__ = [
+    "DAYS_PER_MONTH",
+    "EARLIER_MONTHS",
+    "Calendar",
+    "Lives",
+    "People",
+    "Sessions",
+    "live",
+    "meet",
+    "stay_for_good",
+    "steady_sessions",
+]
 
 EARLIER_MONTHS = 12
+DAYS_PER_MONTH = 365.25 / 12
 FIRST_MONTH = np.datetime64("2023-01", "M")
 
 
@@ -65,9 +79,9 @@ class Calendar:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Lives:
+class People:
     """
-    What is true of a group of customers, and when they are alive.
+    What is true of a group of customers, whatever becomes of them.
 
     Parameters
     ----------
@@ -76,6 +90,21 @@ class Lives:
         ``buys`` is false for those who never buy.
     entry_day : array of int, shape (n,)
         Day of the first contact.
+    """
+
+    activity: np.ndarray
+    is_member: np.ndarray
+    buys: np.ndarray
+    entry_day: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lives(People):
+    """
+    When the customers are alive, and in which months they engage.
+
+    Parameters
+    ----------
     from_day, to_day : arrays of int, shape (n, n_lived)
         Alive from the first to the day before the second, in each month; equal where not alive.
     at_risk, left, came_back : arrays of bool, shape (n, n_lived)
@@ -83,10 +112,6 @@ class Lives:
     n_sessions : array of int, shape (n, n_lived)
     """
 
-    activity: np.ndarray
-    is_member: np.ndarray
-    buys: np.ndarray
-    entry_day: np.ndarray
     from_day: np.ndarray
     to_day: np.ndarray
     at_risk: np.ndarray
@@ -107,44 +132,76 @@ class Lives:
         return (self.from_day[customer, month] <= day) & (day < self.to_day[customer, month])
 
 
-def live(rng: np.random.Generator, brand: Brand, calendar: Calendar, n: int) -> Lives:
-    """Draw the lives of ``n`` customers."""
-    activity = rng.gamma(brand.activity_shape, 1 / brand.activity_shape, n)
-    is_member = rng.random(n) < -np.expm1(-brand.member_slope * activity)
-    buys = rng.random(n) >= brand.never_buys_share
-    entry_day = _entry_days(rng, brand, calendar, n)
+Sessions: TypeAlias = Callable[[Lives, int], np.ndarray]
 
-    shape = (n, calendar.n_lived)
-    from_day, to_day, n_sessions = (np.zeros(shape, np.int64) for _ in range(3))
-    at_risk, left, came_back = (np.zeros(shape, bool) for _ in range(3))
-    calm = brand.leaving_hazard_monthly * np.where(is_member, brand.member_hazard_ratio, 1.0)
+
+def meet(rng: np.random.Generator, brand: Brand, calendar: Calendar, n: int) -> People:
+    """Draw who ``n`` customers are."""
+    activity = rng.gamma(brand.activity_shape, 1 / brand.activity_shape, n)
+    return People(
+        activity=activity,
+        is_member=rng.random(n) < -np.expm1(-brand.member_slope * activity),
+        buys=rng.random(n) >= brand.never_buys_share,
+        entry_day=_entry_days(rng, brand, calendar, n),
+    )
+
+
+def stay_for_good(calendar: Calendar, people: People) -> Lives:
+    """Return the lives that nobody leaves: alive from first contact on, without a session."""
+    lives = _unlived(calendar, people)
+    start, end = calendar.first_day[:-1], calendar.first_day[1:]
+    lives.from_day[:] = np.clip(people.entry_day[:, None], start, end)
+    lives.to_day[:] = end
+    return lives
+
+
+def live(rng: np.random.Generator, brand: Brand, calendar: Calendar, people: People, sessions: Sessions) -> Lives:
+    """
+    Draw lives, month by month.
+
+    Parameters
+    ----------
+    sessions : function
+        From the lives so far and a month, whose days alive are known, to the number of sessions of each customer.
+    """
+    n, lives = len(people.activity), _unlived(calendar, people)
+    calm = brand.leaving_hazard_monthly * np.where(people.is_member, brand.member_hazard_ratio, 1.0)
     alive, engaged = np.zeros(n, bool), np.zeros(n, bool)
     for month, (start, end) in enumerate(zip(calendar.first_day[:-1], calendar.first_day[1:], strict=True)):
-        arrives, known = (start <= entry_day) & (entry_day < end), entry_day < start
+        arrives, known = (start <= people.entry_day) & (people.entry_day < end), people.entry_day < start
         hazard = np.where(alive, calm * np.where(engaged, brand.engaged_hazard_ratio, 1.0), brand.return_hazard_monthly)
         wait_months = rng.standard_exponential(n) / np.maximum(hazard, 1e-300)
         moves = known & (wait_months < 1)
         moving_day = start + (np.minimum(wait_months, 1) * (end - start)).astype(np.int64)
 
-        at_risk[:, month], left[:, month], came_back[:, month] = alive, alive & moves, ~alive & moves
-        from_day[:, month] = np.select([alive, arrives, moves], [start, entry_day, moving_day], end)
-        to_day[:, month] = np.where(alive & moves, moving_day, end)
-        share_of_month = (to_day[:, month] - from_day[:, month]) / (end - start)
-        n_sessions[:, month] = rng.poisson(brand.sessions_monthly * activity * share_of_month)
+        lives.at_risk[:, month], lives.left[:, month], lives.came_back[:, month] = alive, alive & moves, ~alive & moves
+        lives.from_day[:, month] = np.select([alive, arrives, moves], [start, people.entry_day, moving_day], end)
+        lives.to_day[:, month] = np.where(alive & moves, moving_day, end)
+        lives.n_sessions[:, month] = sessions(lives, month)
         alive = (alive ^ moves) | arrives
-        engaged = n_sessions[:, month] > 0
-    return Lives(
-        activity=activity,
-        is_member=is_member,
-        buys=buys,
-        entry_day=entry_day,
-        from_day=from_day,
-        to_day=to_day,
-        at_risk=at_risk,
-        left=left,
-        came_back=came_back,
-        n_sessions=n_sessions,
-    )
+        engaged = lives.n_sessions[:, month] > 0
+    return lives
+
+
+def steady_sessions(rng: np.random.Generator, brand: Brand, calendar: Calendar) -> Sessions:
+    """Return how sessions are drawn where engagement follows activity, or nothing at all, the season included."""
+
+    def drawn(lives: Lives, month: int) -> np.ndarray:
+        n_days = lives.to_day[:, month] - lives.from_day[:, month]
+        if brand.engagement_follows == "chance":
+            # the same rate every day: short months, with their many sessions a day, have fewer purchases as well
+            return rng.poisson(brand.sessions_monthly * n_days / DAYS_PER_MONTH)
+        share_of_month = n_days / np.diff(calendar.first_day)[month]
+        return rng.poisson(brand.sessions_monthly * lives.activity * share_of_month)
+
+    return drawn
+
+
+def _unlived(calendar: Calendar, people: People) -> Lives:
+    shape = (len(people.activity), calendar.n_lived)
+    days, flags = ("from_day", "to_day", "n_sessions"), ("at_risk", "left", "came_back")
+    empty = {name: np.zeros(shape, np.int64) for name in days} | {name: np.zeros(shape, bool) for name in flags}
+    return Lives(**vars(people), **empty)
 
 
 def _entry_days(rng: np.random.Generator, brand: Brand, calendar: Calendar, n: int) -> np.ndarray:

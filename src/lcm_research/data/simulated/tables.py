@@ -17,10 +17,21 @@ from lcm_research.data.simulated.events import (
     Engagements,
     Purchases,
     Touches,
+    Visits,
     act,
     pick,
+    visit,
 )
-from lcm_research.data.simulated.lives import EARLIER_MONTHS, Calendar, Lives, live
+from lcm_research.data.simulated.following import FollowedPurchases
+from lcm_research.data.simulated.lives import (
+    EARLIER_MONTHS,
+    Calendar,
+    Lives,
+    live,
+    meet,
+    stay_for_good,
+    steady_sessions,
+)
 
 __all__ = ["CHUNK_CUSTOMERS", "TIMEZONE", "Chunk", "draw"]
 
@@ -62,9 +73,9 @@ def draw(brand: Brand, *, n_customers: int, n_months: int, seed: int) -> Iterato
 
 
 def _chunk(rng: np.random.Generator, brand: Brand, calendar: Calendar, number: int, n: int) -> Chunk:
-    lives = live(rng, brand, calendar, n)
-    acquired_by = pick(rng, [channel.acquisition_share for channel in brand.channels], n)
-    first_second, touches, purchases, engagements = act(rng, brand, calendar, lives, acquired_by)
+    lives, acquired_by, visits, session_days = _lived(rng, brand, calendar, n)
+    purchases, engagements = act(rng, brand, calendar, lives, visits, session_days)
+    first_second, touches = visits.first_second, visits.touches
     customer_ids = _ids("C", 1 + number * CHUNK_CUSTOMERS + np.arange(n))
     touches, engagements = touches.in_window(calendar), engagements.in_window(calendar)
     purchases = purchases.in_window(calendar)
@@ -82,6 +93,23 @@ def _chunk(rng: np.random.Generator, brand: Brand, calendar: Calendar, number: i
     counts, added = _counts(brand, lives, purchases)
     counts.update({f"n_{name}": table.num_rows for name, table in tables.items()})
     return Chunk(tables=tables, latent=latent, counts=counts, added=added)
+
+
+def _lived(
+    rng: np.random.Generator, brand: Brand, calendar: Calendar, n: int
+) -> tuple[Lives, np.ndarray, Visits, tuple[np.ndarray, np.ndarray] | None]:
+    """Lives, first channels, visits and session days: lives first, but where engagement follows purchases."""
+    shares = [channel.acquisition_share for channel in brand.channels]
+    people = meet(rng, brand, calendar, n)
+    if brand.engagement_follows != "purchases":
+        lives = live(rng, brand, calendar, people, steady_sessions(rng, brand, calendar))
+        acquired_by = pick(rng, shares, n)
+        return lives, acquired_by, visit(rng, brand, calendar, lives, acquired_by), None
+    acquired_by = pick(rng, shares, n)
+    would_visit = visit(rng, brand, calendar, stay_for_good(calendar, people), acquired_by)
+    followed = FollowedPurchases(rng, brand, calendar, n, would_visit.bought)
+    lives = live(rng, brand, calendar, people, followed)
+    return lives, acquired_by, would_visit.while_alive(calendar, lives), followed.session_days()
 
 
 def _ids(prefix: str, number: np.ndarray) -> pa.Array:
