@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SPARK_READY := $(VENV)/.ready-spark
+BENCH_READY := $(VENV)/.ready-bench
 JOBS ?= 2
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
@@ -26,6 +27,10 @@ $(SPARK_READY): $(READY) requirements-spark.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	@touch $@
 
+$(BENCH_READY): $(READY) requirements-bench.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
+
 report: $(READY)  ## run the embedded studies and publish reports/index.html
 	$(BIN)/lcm run cdnow demo
 
@@ -42,7 +47,7 @@ lint: $(READY)  ## ruff and mypy
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/lcm lab
 
-bench: $(READY)  ## measure against peers
+bench: $(BENCH_READY)  ## measure against peers and write docs/benchmarks/
 	$(BIN)/python benchmarks/survival.py
 
 notebooks: $(READY)  ## run the notebooks on their defaults and store the findings that nbval compares
@@ -54,6 +59,7 @@ lock: $(READY)  ## resolve both lock files anew, and write environment.yml from 
 	$(BIN)/pip install --quiet uv
 	$(BIN)/$(LOCK) --extra test pyproject.toml -o requirements.lock
 	echo 'pyspark==4.3.*' | $(BIN)/$(LOCK) - --constraint requirements.lock -o requirements-spark.lock
+	echo 'scikit-survival>=0.25' | $(BIN)/$(LOCK) - --constraint requirements.lock -o requirements-bench.lock
 	$(BIN)/python tools/environment.py
 
 clean:  ## remove the environment and what tools left behind

@@ -1,126 +1,408 @@
 """
-Kaplan-Meier and Cox on counts against lifelines on rows, both sides in turn in one run; read the ratios.
+Survival analysis on counts against lifelines, scikit-survival and statsmodels on rows, in one run.
 
-    python benchmarks/survival.py [n_customers ...]
+    make bench        (or: python benchmarks/survival.py [n_customers ...])
 
-Customers lapse on integer days, in 12 groups with two further covariates. Counting rows into cells is timed
-as part of our side (with DuckDB through Ibis, as a reduction does it).
+Our side starts from a file and counts it in the engine; the peers start from a table that is already in memory.
+Every side answers with one number, and the table says how far apart the answers are.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
-import warnings
+import tempfile
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import ibis
 import numpy as np
 import pandas as pd
-from lifelines import CoxPHFitter, KaplanMeierFitter
+from measure import Side, Task, draw, measure, write
 
-from lcm_research.survival.curves import kaplan_meier
-from lcm_research.survival.hazards import cox
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
+PATTERN = ["age_band", "region", "is_member"]
+COLUMNS = [*(f"age_{i}" for i in range(1, 5)), *(f"region_{i}" for i in range(1, 4)), "is_member"]
+WINDOW_DAYS, FIRST_DAY, AS_OF_DAY, PERIOD_DAYS = 180, 19_000, 19_729, 30
+HORIZON_DAYS = AS_OF_DAY - WINDOW_DAYS - FIRST_DAY
 
-REPEATS = 3
-COVARIATES = ["age_band", "is_member"]
+Work = Callable[[], float]
 
 
-def customers(n: int, seed: int = 0) -> pd.DataFrame:
-    """Draw durations whose hazard depends on age band and membership, censored at a year."""
-    rng = np.random.default_rng(seed)
-    age, member = rng.integers(0, 5, n), rng.integers(0, 2, n)
-    lapse = rng.exponential(200 * np.exp(0.1 * age + 0.3 * member))
+# -- inputs
+
+
+def spells(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Spells on integer days, censored within a year, whose hazard depends on eight columns; one in two returns."""
+    age, region, member = rng.integers(0, 5, n), rng.integers(0, 4, n), rng.integers(0, 2, n)
+    lapse = rng.exponential(200 * np.exp(0.1 * age - 0.05 * region + 0.3 * member))
     censored = rng.uniform(30, 365, n)
-    return pd.DataFrame(
-        {
-            "channel": rng.integers(0, 12, n),
-            "age_band": age,
-            "is_member": member,
-            "replicate": rng.integers(0, 100, n),
-            "duration_days": np.ceil(np.minimum(lapse, censored)).astype("int64"),
-            "event_observed": lapse <= censored,
-        }
+    rows = pd.DataFrame({"channel": rng.integers(0, 12, n), "age_band": age, "region": region, "is_member": member})
+    for i in range(1, 5):
+        rows[f"age_{i}"] = (age == i).astype(float)
+    for i in range(1, 4):
+        rows[f"region_{i}"] = (region == i).astype(float)
+    rows["customer_id"] = rng.integers(0, max(n // 2, 1), n)
+    rows["replicate"] = rows["customer_id"] % 100
+    rows["duration_days"] = np.ceil(np.minimum(lapse, censored)).astype("int64")
+    rows["event_observed"] = lapse <= censored
+    rows["cause"] = np.where(rows["event_observed"], np.where(rng.random(n) < 0.3, "moved", "price"), "")
+    return rows
+
+
+def purchases(n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Customers who arrive over two years and buy until they leave, about five or six times each."""
+    member = rng.integers(0, 2, n)
+    arrival = rng.integers(FIRST_DAY, AS_OF_DAY + 1, n)
+    until = np.minimum(arrival + rng.exponential(365 * np.exp(0.3 * member), n), AS_OF_DAY)
+    n_more = rng.poisson(rng.gamma(1.2, 1 / 1.2, n) / 45 * (until - arrival))
+    buyer = np.concatenate([np.arange(n), np.repeat(np.arange(n), n_more)])
+    share = np.concatenate([np.zeros(n), rng.random(n_more.sum())])
+    day = (arrival[buyer] + share * (until - arrival)[buyer]).astype("int64")
+    order = np.argsort(day, kind="stable")
+    buyer, day = buyer[order], day[order]
+    ids = np.char.add("c", np.char.zfill(np.arange(n).astype(str), 8))
+    customers = pd.DataFrame(
+        {"customer_id": ids, "replicate": rng.integers(0, 100, n), "is_member": np.array(["no", "yes"])[member]}
     )
+    bought = pd.DataFrame({"customer_id": ids[buyer], "day": day, "is_return": rng.random(len(day)) < 0.05})
+    return customers, bought
 
 
-def counts_of(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Count rows by pattern and day in the engine."""
-    connection = ibis.duckdb.connect()
-    table = connection.create_table("spells", ibis.memtable(rows), temp=True)
-    all_keys = [*keys, "duration_days", "event_observed"]
-    counted = table.group_by(all_keys).agg(n=lambda t: t.count()).order_by(all_keys).to_pandas()
+def inputs(folder: Path) -> Callable[[int], Path]:
+    """Write the input files of a size, once."""
+
+    def made(n: int) -> Path:
+        here = folder / str(n)
+        here.mkdir()
+        rng = np.random.default_rng(n)
+        spells(n, rng).to_parquet(here / "spells.parquet")
+        for name, table in zip(("customers", "transactions"), purchases(n, rng), strict=True):
+            table.to_parquet(here / f"{name}.parquet")
+        return here
+
+    return made
+
+
+# -- ours
+
+
+def counted(folder: Path, keys: list[str]) -> pd.DataFrame:
+    """Count spells by pattern and day in the engine."""
+    connection = ibis.duckdb.connect(threads=2)
+    by = [*keys, "duration_days"]
+    table = connection.read_parquet(folder / "spells.parquet")
+    counts = table.group_by(by).agg(n=lambda t: t.count()).order_by(by).to_pandas()
     connection.disconnect()
-    return counted
+    return counts
 
 
-def our_curves(rows: pd.DataFrame) -> float:
+def our_curves(folder: Path) -> Work:
     """Survival at day 180 of the first of 12 groups."""
-    counts = counts_of(rows, ["channel"])
-    curves = [kaplan_meier(group, interval="log-log") for _, group in counts.groupby("channel")]
-    return float(curves[0].survival[np.searchsorted(curves[0].times, 180, side="right") - 1])
+    from lcm_research.survival.curves import kaplan_meier, survival_at
+
+    def work() -> float:
+        counts = counted(folder, ["channel", "event_observed"])
+        curves = [kaplan_meier(group, interval="log-log") for _, group in counts.groupby("channel")]
+        return survival_at(curves[0], 180).value
+
+    return work
 
 
-def their_curves(rows: pd.DataFrame) -> float:
-    """Survival at day 180 of the first of 12 groups, by lifelines."""
-    fits = [
-        KaplanMeierFitter().fit(group["duration_days"], group["event_observed"]) for _, group in rows.groupby("channel")
-    ]
-    return float(fits[0].predict(180))
+def our_incidence(folder: Path) -> Work:
+    """Share that has moved away by day 180."""
+    from lcm_research.survival.competing import cumulative_incidence, cumulative_incidence_at
+
+    def work() -> float:
+        curve = cumulative_incidence(counted(folder, ["cause"]), cause="moved", interval="log-log")
+        return cumulative_incidence_at(curve, 180).value
+
+    return work
 
 
-def our_cox(rows: pd.DataFrame) -> float:
+def our_cox(folder: Path) -> Work:
     """Log hazard ratio of membership."""
-    counts = counts_of(rows, COVARIATES)
-    fit = cox(counts, covariates=COVARIATES, ties="efron", intervals="information")
-    return float(fit.coefficients[fit.names.index("is_member")])
+    from lcm_research.survival.hazards import cox
+
+    def work() -> float:
+        counts = counted(folder, [*PATTERN, "event_observed"])
+        counts = counts.astype({"age_band": str, "region": str})
+        fit = cox(counts, covariates=PATTERN, ties="efron", intervals="information")
+        return float(fit.coefficients[fit.names.index("is_member")])
+
+    return work
 
 
-def their_cox(rows: pd.DataFrame) -> float:
-    """Log hazard ratio of membership, by lifelines."""
-    fitter = CoxPHFitter().fit(
-        rows[[*COVARIATES, "duration_days", "event_observed"]], "duration_days", "event_observed"
-    )
-    return float(fitter.params_["is_member"])
+def our_cluster(folder: Path) -> Work:
+    """Standard error of the log hazard ratio of membership, by customer."""
+    from lcm_research.survival.hazards import cox
+
+    rows = pd.read_parquet(folder / "spells.parquet").assign(n=1)
+
+    def work() -> float:
+        fit = cox(rows, covariates=COLUMNS, ties="efron", intervals="robust", cluster="customer_id")
+        return float(fit.standard_error[fit.names.index("is_member")])
+
+    return work
 
 
-def seconds(task: Callable[[pd.DataFrame], float], rows: pd.DataFrame) -> tuple[float, float]:
-    """Return the time of one call and its result."""
-    started = time.perf_counter()
-    result = task(rows)
-    return time.perf_counter() - started, result
+def our_weibull(folder: Path) -> Work:
+    """Log time ratio of membership."""
+    from lcm_research.survival.parametric import accelerated_failure_time
+
+    def work() -> float:
+        counts = counted(folder, [*PATTERN, "event_observed"]).astype({"age_band": str, "region": str})
+        fit = accelerated_failure_time(counts, distribution="weibull", covariates=PATTERN, intervals="information")
+        return float(fit.coefficients[fit.names.index("is_member")])
+
+    return work
 
 
-def compare(name: str, ours: Callable[..., float], theirs: Callable[..., float], rows: pd.DataFrame) -> dict[str, Any]:
-    """Time both sides in turn and return medians, their ratio and the deviation of the results."""
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    results: dict[str, float] = {}
-    for _ in range(REPEATS):
-        for side, task in (("ours", ours), ("theirs", theirs)):
-            spent, results[side] = seconds(task, rows)
-            times[side].append(spent)
-    mine, peer = statistics.median(times["ours"]), statistics.median(times["theirs"])
-    return {
-        "task": name,
-        "n_customers": f"{len(rows):,}",
-        "ours_s": f"{mine:.3f}",
-        "lifelines_s": f"{peer:.3f}",
-        "times_faster": f"{peer / mine:.1f}",
-        "deviation": f"{abs(results['ours'] - results['theirs']):.1e}",
-    }
+def our_hazard_from_events(folder: Path) -> Work:
+    """Log hazard ratio of membership in a hazard by month, from purchases."""
+    from lcm_research.data.reduction import Tables
+    from lcm_research.survival.discrete import discrete_hazard
+    from lcm_research.survival.spells import spell_counts
+
+    def work() -> float:
+        connection = ibis.duckdb.connect(threads=2, memory_limit="600MB")
+        names = ("customers", "transactions")
+        tables = Tables({name: connection.read_parquet(folder / f"{name}.parquet") for name in names})
+        counts = spell_counts.execute(
+            tables,
+            window_days=WINDOW_DAYS,
+            observation_start_day=FIRST_DAY,
+            as_of_day=AS_OF_DAY,
+            history="complete",
+            entry="incident",
+            by=["is_member"],
+        )
+        connection.disconnect()
+        fit = discrete_hazard(
+            counts,
+            period_days=PERIOD_DAYS,
+            link="cloglog",
+            covariates=["is_member"],
+            reference={"is_member": "no"},
+            baseline="period",
+            intervals="replicate",
+        )
+        return float(fit.coefficients[-1])
+
+    return work
+
+
+# -- lifelines
+
+
+def lifelines_curves(folder: Path) -> Work:
+    """As ``our_curves``."""
+    from lifelines import KaplanMeierFitter
+
+    rows = pd.read_parquet(folder / "spells.parquet")
+
+    def work() -> float:
+        fits = [KaplanMeierFitter().fit(g["duration_days"], g["event_observed"]) for _, g in rows.groupby("channel")]
+        return float(fits[0].predict(180))
+
+    return work
+
+
+def lifelines_incidence(folder: Path) -> Work:
+    """As ``our_incidence``; ties are broken at random."""
+    from lifelines import AalenJohansenFitter
+
+    rows = pd.read_parquet(folder / "spells.parquet")
+    code = rows["cause"].map({"": 0, "moved": 1, "price": 2})
+
+    def work() -> float:
+        fit = AalenJohansenFitter(seed=1, calculate_variance=False).fit(
+            rows["duration_days"], code, event_of_interest=1
+        )
+        return float(fit.predict(180))
+
+    return work
+
+
+def lifelines_cox(folder: Path) -> Work:
+    """As ``our_cox``."""
+    from lifelines import CoxPHFitter
+
+    rows = pd.read_parquet(folder / "spells.parquet")[[*COLUMNS, "duration_days", "event_observed"]]
+    return lambda: float(CoxPHFitter().fit(rows, "duration_days", "event_observed").params_["is_member"])
+
+
+def lifelines_cluster(folder: Path) -> Work:
+    """As ``our_cluster``."""
+    from lifelines import CoxPHFitter
+
+    rows = pd.read_parquet(folder / "spells.parquet")[[*COLUMNS, "duration_days", "event_observed", "customer_id"]]
+
+    def work() -> float:
+        fit = CoxPHFitter().fit(rows, "duration_days", "event_observed", cluster_col="customer_id")
+        return float(fit.standard_errors_["is_member"])
+
+    return work
+
+
+def lifelines_weibull(folder: Path) -> Work:
+    """As ``our_weibull``."""
+    from lifelines import WeibullAFTFitter
+
+    rows = pd.read_parquet(folder / "spells.parquet")[[*COLUMNS, "duration_days", "event_observed"]]
+
+    def work() -> float:
+        fit = WeibullAFTFitter().fit(rows, "duration_days", "event_observed")
+        return float(fit.params_["lambda_"]["is_member"])
+
+    return work
+
+
+# -- scikit-survival
+
+
+def sksurv_curves(folder: Path) -> Work:
+    """As ``our_curves``."""
+    from sksurv.nonparametric import kaplan_meier_estimator
+
+    rows = pd.read_parquet(folder / "spells.parquet")
+
+    def work() -> float:
+        fits = [kaplan_meier_estimator(g["event_observed"], g["duration_days"]) for _, g in rows.groupby("channel")]
+        times, survival = fits[0]
+        return float(survival[np.searchsorted(times, 180, side="right") - 1])
+
+    return work
+
+
+def sksurv_incidence(folder: Path) -> Work:
+    """As ``our_incidence``."""
+    from sksurv.nonparametric import cumulative_incidence_competing_risks
+
+    rows = pd.read_parquet(folder / "spells.parquet")
+    code = rows["cause"].map({"": 0, "moved": 1, "price": 2}).to_numpy()
+
+    def work() -> float:
+        times, incidence = cumulative_incidence_competing_risks(code, rows["duration_days"].to_numpy())
+        return float(incidence[1][np.searchsorted(times, 180, side="right") - 1])
+
+    return work
+
+
+def sksurv_cox(folder: Path) -> Work:
+    """As ``our_cox``."""
+    from sksurv.linear_model import CoxPHSurvivalAnalysis
+    from sksurv.util import Surv
+
+    rows = pd.read_parquet(folder / "spells.parquet")
+    outcome = Surv.from_arrays(rows["event_observed"], rows["duration_days"])
+    x = rows[COLUMNS].astype(float)
+    return lambda: float(CoxPHSurvivalAnalysis(ties="efron").fit(x, outcome).coef_[-1])
+
+
+# -- statsmodels
+
+
+def statsmodels_curves(folder: Path) -> Work:
+    """As ``our_curves``."""
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    rows = pd.read_parquet(folder / "spells.parquet")
+
+    def work() -> float:
+        fits = [SurvfuncRight(g["duration_days"], g["event_observed"]) for _, g in rows.groupby("channel")]
+        first = fits[0]
+        return float(first.surv_prob[np.searchsorted(first.surv_times, 180, side="right") - 1])
+
+    return work
+
+
+def statsmodels_cox(folder: Path) -> Work:
+    """As ``our_cox``."""
+    from statsmodels.duration.hazard_regression import PHReg
+
+    rows = pd.read_parquet(folder / "spells.parquet")
+    x, status = rows[COLUMNS].to_numpy(float), rows["event_observed"].astype(int)
+    return lambda: float(PHReg(rows["duration_days"].astype(float), x, status=status, ties="efron").fit().params[-1])
+
+
+def pandas_hazard_from_events(folder: Path) -> Work:
+    """As ``our_hazard_from_events``: spells in pandas, one row a customer and month, a binomial model on the rows."""
+    import statsmodels.api as sm
+
+    customers = pd.read_parquet(folder / "customers.parquet")
+    bought = pd.read_parquet(folder / "transactions.parquet")
+    cut = AS_OF_DAY - WINDOW_DAYS
+
+    def work() -> float:
+        days = (
+            bought.loc[~bought["is_return"], ["customer_id", "day"]]
+            .drop_duplicates()
+            .sort_values(["customer_id", "day"])
+        )
+        following = days.groupby("customer_id")["day"].shift(-1)
+        silent = ~(following - days["day"] <= WINDOW_DAYS)
+        first = days.groupby("customer_id")["day"].first()
+        last = days[silent].groupby("customer_id")["day"].first()
+        used = pd.DataFrame({"start": first, "last": last})
+        used = used[used["start"] < cut].join(customers.set_index("customer_id")["is_member"])
+        event = used["last"] < cut
+        duration = np.where(event, used["last"] - used["start"] + 1, cut - used["start"])
+        n_periods = -(-duration // PERIOD_DAYS)
+        row = np.repeat(np.arange(len(used)), n_periods)
+        period = np.arange(len(row)) - np.repeat(n_periods.cumsum() - n_periods, n_periods)
+        final = period == n_periods[row] - 1
+        lapsed = (final & event.to_numpy()[row]).astype(float)
+        seen = np.where(final & ~event.to_numpy()[row], duration[row] / PERIOD_DAYS - period, 1.0)
+        member = (used["is_member"] == "yes").to_numpy(float)[row]
+        x = np.column_stack([np.eye(n_periods.max())[period], member])
+        family = sm.families.Binomial(sm.families.links.CLogLog())
+        return float(sm.GLM(lapsed, x, family=family, freq_weights=seen).fit().params[-1])
+
+    return work
+
+
+TASKS = [
+    Task(
+        "Kaplan-Meier, 12 groups",
+        [
+            Side("ours", our_curves),
+            Side("lifelines", lifelines_curves),
+            Side("scikit-survival", sksurv_curves),
+            Side("statsmodels", statsmodels_curves),
+        ],
+    ),
+    Task(
+        "Cumulative incidence",
+        [
+            Side("ours", our_incidence),
+            Side("lifelines", lifelines_incidence),
+            Side("scikit-survival", sksurv_incidence),
+        ],
+    ),
+    Task(
+        "Cox, 8 columns",
+        [
+            Side("ours", our_cox),
+            Side("lifelines", lifelines_cox),
+            Side("scikit-survival", sksurv_cox),
+            Side("statsmodels", statsmodels_cox),
+        ],
+    ),
+    Task("Cox, errors by customer", [Side("ours", our_cluster), Side("lifelines", lifelines_cluster)]),
+    Task("Weibull, 8 columns", [Side("ours", our_weibull), Side("lifelines", lifelines_weibull)]),
+    Task(
+        "Hazard by month, from events",
+        [Side("ours", our_hazard_from_events), Side("pandas and statsmodels", pandas_hazard_from_events)],
+    ),
+]
 
 
 def main(sizes: list[int]) -> None:
-    """Print one table."""
-    warnings.simplefilter("ignore")
-    lines = []
-    for n in sizes:
-        rows = customers(n)
-        lines.append(compare("Kaplan-Meier, 12 groups", our_curves, their_curves, rows))
-        lines.append(compare("Cox, 2 covariates", our_cox, their_cox, rows))
-    print(pd.DataFrame(lines).to_string(index=False))
+    """Measure, and write the table and the figure."""
+    with tempfile.TemporaryDirectory(prefix="lcm-bench-") as folder:
+        table = measure(TASKS, sizes, inputs(Path(folder)))
+    write(table, TASKS, RESULTS / "survival.md", command="make bench")
+    draw(table, TASKS, RESULTS / "survival.png")
 
 
 if __name__ == "__main__":

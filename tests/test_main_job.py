@@ -16,8 +16,10 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = ["00_data_audit", "01_churn_survival", "02_stage_markov", "03_social_attribution"]
-STUDIES = {"cdnow": CHAPTERS[:3], "demo": CHAPTERS}
+CHAPTERS = ["00_data_audit", "01_churn_survival", "02_stage_markov", "03_social_attribution", "07_churn_warning"]
+STUDIES = {"cdnow": [name for name in CHAPTERS if not name.startswith("03")], "demo": CHAPTERS}
+WITHOUT_FINDING = {("cdnow", "07_churn_warning")}  # follow-up too short for a warning to be trained and judged
+ADJUSTED = {"engaged-days", "engaged-lapse"}
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +76,13 @@ def test_every_row_of_cdnow_is_used(reports: Path) -> None:
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_finding_has_an_interval_a_unit_a_size_and_two_sentences(reports: Path, study: str) -> None:
     made = findings(reports, study)
-    assert {finding["notebook"] for finding in made} == set(STUDIES[study])
+    expected = {name for name in STUDIES[study] if (study, name) not in WITHOUT_FINDING}
+    assert {finding["notebook"] for finding in made} == expected
     for finding in made:
         assert finding["lower"] <= finding["value"] <= finding["upper"]
         assert finding["n"] >= 10
         assert finding["unit"]
-        assert finding["tier"] == "D"
+        assert finding["tier"] == ("C" if finding["id"] in ADJUSTED else "D")
         assert re.search("[\u4e00-\u9fff]", finding["sentence"]["zh"])
         assert re.search("[a-z]{3}", finding["sentence"]["en"])
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pandas as pd
 import pytest
 
@@ -26,19 +27,54 @@ DEMO = Path(__file__).resolve().parents[1] / "params" / "demo.yml"
 WINDOW = {"observation_start_day": 19358, "as_of_day": 20088}  # 2023-01-01 to 2024-12-31
 SPELLS = WINDOW | {"window_days": 120, "history": "from_observation_start"}
 EXPOSED = SPELLS | {"churn_activity": ["purchases"], "actions": [], "by": ["region"]}
+LANDMARK = EXPOSED | {"landmark_days": 61, "activity_breaks": [2, 4, 8]}
 PANEL = SPELLS | {"scheme": "nadc", "thresholds": {}, "period": "month"}
 JOURNEYS = WINDOW | {"lookback_days": 30, "touch_types": ["click", "view", "visit"]}
+
+OWN = {"kappa": 3, "strength": 3, "usual_gap_days": 36, "shortest_days": 60, "longest_days": 365, "censored_by": "own"}
+BREAKS = {"recency_breaks": [30, 60], "frequency_breaks": [2, 4], "tenure_breaks": [60], "engagement_breaks": [30]}
+OPEN = BREAKS | {"observation_start_day": 19358, "window_days": 120, "lookback_days": 120, "decision_day": 19800}
+CONTRACTS = WINDOW | {"grace_days": 30, "entry": "late"}
+ENDS = SPELLS | {"entry": "incident", "by": []}
 
 CHOICES: dict[str, list[dict[str, Any]]] = {
     "spell_counts": [
         SPELLS | {"entry": "incident", "by": ["region"]},
         SPELLS | {"entry": "late", "by": [], "history": "complete"},
+        SPELLS | {"window_days": OWN, "entry": "late", "by": ["region"], "activity": ["purchases", "engagements"]},
     ],
+    "gap_counts": [
+        {
+            "observation_start_day": 19358,
+            "until_day": 19723,
+            "history": "from_observation_start",
+            "activity": ["purchases", "engagements"],
+        }
+    ],
+    "spell_end_counts": [
+        ENDS | {"other_ends": ["death", "account_closed"], "with_reasons": True},
+        ENDS | {"window_days": OWN, "other_ends": ["death"], "with_reasons": False},
+    ],
+    "second_lifetime_counts": [SPELLS | {"horizon_days": 60, "by": []}],
+    "contract_counts": [CONTRACTS | {"by": ["plan"]}],
+    "contract_end_counts": [CONTRACTS | {"by": [], "other_ends": ["death"]}],
+    "contract_reconciliation": [CONTRACTS],
+    "recurrent_event_counts": [
+        SPELLS | {"event": "activity", "max_events": 4, "by": ["region"]},
+        SPELLS | {"event": "lapse", "max_events": 3, "by": ["region"]},
+    ],
+    "spell_history_counts": [SPELLS | {"breaks_days": [1, 30, 90], "by": ["region"]}],
+    "frequency_recency_counts": [
+        SPELLS | {"period": "day", "by": ["region"]},
+        SPELLS | {"period": "week", "by": [], "history": "complete"},
+    ],
+    "open_counts": [OPEN | {"by": ["region"]}],
+    "warning_counts": [OPEN | {"by": ["region"], "horizon_days": 60, "as_of_day": 20088, "period_days": 20}],
     "spell_reconciliation": [SPELLS | {"entry": "late"}],
     "return_counts": [SPELLS | {"by": []}],
     "exposure_counts": [EXPOSED | {"period_days": 30, "lag_periods": 1, "activity_breaks": [2, 4, 8]}],
     "ever_engaged_counts": [EXPOSED],
-    "landmark_counts": [EXPOSED | {"landmark_days": 61, "activity_breaks": [2, 4, 8]}],
+    "landmark_counts": [LANDMARK, LANDMARK | {"exposure_days": 30}],
     "transition_counts": [PANEL | {"by": ["region"]}, PANEL | {"scheme": "pnmc"}],
     "stage_stock": [PANEL],
     "customers_by_move": [PANEL],
@@ -52,6 +88,26 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
     "repeated_rows": [{}],
     "customers_by_history": [WINDOW | {"window_days": 120}],
 }
+
+
+def with_contracts_and_reasons(tables: Tables) -> Tables:
+    """Add what the demo has not: a contract for each customer and a reason for every other one who bought."""
+    customers = tables["customers"]
+    customers = customers.mutate(
+        contract_start_day=customers.first_seen_at_day,
+        contract_end_day=customers.first_seen_at_day + 90 + 5 * customers.replicate,
+        contract_status=(customers.replicate % 7 == 0).ifelse("Renewed", "ended"),
+        plan=customers.region,
+    )
+    bought = tables["transactions"].group_by("customer_id")
+    reasons = bought.agg(day=lambda t: t.day.max() + 20, ts_us=lambda t: t.ts_us.max(), n=lambda t: t.count())
+    reasons = reasons.mutate(
+        reason_id=reasons.customer_id,
+        reason=ibis.cases((reasons.n % 3 == 0, "price"), (reasons.n % 3 == 1, "death"), else_="account_closed"),
+        source=ibis.literal("survey"),
+    )
+    added = {"customers": customers, "churn_reasons": reasons.filter(reasons.n % 2 == 1)}
+    return Tables({**tables, **added}, fingerprint=tables.fingerprint)
 
 
 def reductions() -> dict[str, Reduction]:
@@ -89,13 +145,13 @@ def on_spark(ingested: Ingested) -> Iterator[Tables]:
         except Exception as error:
             unavailable(f"Spark does not start; it needs Java 17 ({type(error).__name__})")
         con._session.conf.set("spark.sql.shuffle.partitions", "2")
-        yield open_tables(ingested, con)
+        yield with_contracts_and_reasons(open_tables(ingested, con))
         con._session.stop()
 
 
 @pytest.fixture(scope="module")
 def on_duckdb(ingested: Ingested) -> Tables:
-    return open_tables(ingested, connect(Engine()))
+    return with_contracts_and_reasons(open_tables(ingested, connect(Engine())))
 
 
 def test_every_reduction_is_held_here() -> None:
