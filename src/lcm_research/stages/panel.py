@@ -20,20 +20,29 @@ import pandas as pd
 
 from lcm_research.data.reduction import Tables, reduction
 from lcm_research.errors import StudyError
-from lcm_research.stages.calendar import months, period_of_each_day
+from lcm_research.stages.calendar import months
+from lcm_research.stages.dense import History, is_known, known_at_each_end, people
+from lcm_research.stages.holding import held
+from lcm_research.stages.primitives import CORE
 from lcm_research.stages.rules import StageRules, stage_rules
-from lcm_research.stages.scheme import WINDOW
-from lcm_research.stages.steps import activity, fill_silent_periods, primitives, primitives_before, steps_of
+from lcm_research.stages.steps import primitives_before
 
-__all__ = ["ANY", "UNKNOWN", "customers_by_move", "customers_by_use", "stage_panel", "stage_stock", "transition_counts"]
+__all__ = [
+    "ANY",
+    "UNKNOWN",
+    "customers_by_move",
+    "customers_by_use",
+    "panel_of",
+    "stage_panel",
+    "stage_stock",
+    "transition_counts",
+]
 
 UNKNOWN = "unknown"
 """Stage of a customer-period that the data cannot tell."""
 
 ANY = "(any)"
 """Destination of ``customers_by_move`` that stands for all of them."""
-
-History = Literal["complete", "from_observation_start"]
 
 
 class PanelOptions(TypedDict):
@@ -52,6 +61,8 @@ class PanelOptions(TypedDict):
     as_of_day: int
     history: History
     by: NotRequired[Sequence[str]]
+    confirm_periods: NotRequired[int]
+    min_dwell: NotRequired[int]
 
 
 def stage_panel(
@@ -62,14 +73,20 @@ def stage_panel(
     as_of_day: int,
     history: History,
     by: Sequence[str] = (),
+    confirm_periods: int = 1,
+    min_dwell: int = 0,
 ) -> ir.Table:
     """
     Return one row for each customer and period since the first contact, in the engine.
 
+    The first contact is ``first_seen_at``, a transaction, or anything else that a primitive of the rules counts. In a
+    scheme of communities the rows are communities since their creation, under the same names.
+
     Parameters
     ----------
     tables : Tables
-        With ``customers`` and ``transactions``.
+        With ``customers`` and ``transactions`` (or ``community`` and ``community_member``), and the tables of the
+        other primitives that the rules name.
     rules : StageRules
         The scheme with its thresholds.
     observation_start_day, as_of_day : int
@@ -77,45 +94,80 @@ def stage_panel(
         ``as_of_day``; later rows are not read.
     history : {"complete", "from_observation_start"}
         Whether the tables hold each customer's whole history. Otherwise rows before the window are not read, and
-        a customer first seen before it, or at an unknown time, is ``unknown`` until a purchase and the end of
-        the churn window.
+        a customer first seen before it, or at an unknown time, is ``unknown`` until a purchase and the end of the
+        longest window of the rules (the churn window among them); for good where the scheme needs the whole history.
     by : list of str
-        Segments: columns of ``customers`` to keep.
+        Segments: columns of ``customers`` (or ``community``) to keep.
+    confirm_periods, min_dwell : int
+        How a stage is held on to: see ``lcm_research.stages.holding.held``.
 
     Returns
     -------
     Ibis table
         customer_id, replicate, the segments, period, period_start, ``code`` (place of the stage in
-        ``rules.stages``, -1 where unknown) and ``was`` (the code one period before; missing in the first).
+        ``rules.stages``, -1 where unknown), ``was`` (the code one period before; missing in the first) and
+        ``coarse`` (place of the coarse stage in ``COARSE``, or -1).
+
+    Raises
+    ------
+    MissingTableError, DataError
+        The study lacks what the rules need.
+    StudyError
+        A cut of the scheme is not set.
     """
     calendar = months(observation_start_day=observation_start_day, as_of_day=as_of_day)
-    since = None if history == "complete" else observation_start_day
-    steps = steps_of(activity(tables, period_of_each_day(calendar), since, int(calendar["end_day"].iloc[-1])))
-    steps = steps.join(_people(tables, history, observation_start_day, by), "customer_id", how="inner")
-    dense = fill_silent_periods(steps, calendar)
-    warm = observation_start_day + int(rules.thresholds[WINDOW])
+    ends = calendar.assign(**_cuts_by_period(rules, calendar))
+    dense, names = known_at_each_end(
+        tables, rules=rules, ends=ends, observation_start_day=observation_start_day, history=history, by=by
+    )
 
     def code(known_then: Mapping[str, ir.Value], end_day: ir.IntegerValue) -> ir.IntegerValue:
-        known = dense.known | ((end_day >= warm) & (known_then["n"] > 0))
+        known = is_known(dense, known_then, end_day, rules=rules, observation_start_day=observation_start_day)
         return known.ifelse(rules.code(known_then), -1)
 
-    now, before = primitives(dense), primitives_before(dense)
-    existed = (dense.period > 0) & (dense.silent | dense.step_period_before.notnull())
-    was = existed.ifelse(code(before, dense.end_day_before), ibis.null("int64"))
-    panel = dense.mutate(code=code(now, dense.end_day), was=was)
-    return panel.select("customer_id", "replicate", *by, "period", "period_start", "code", "was")
+    columns = ["customer_id", "replicate", *by, "period", "period_start"]
+    coarse_names = _for_coarse(rules, names)
+    panel = dense.select(*columns, **coarse_names, code=code(names, dense.end_day))
+    if set(names) <= set(CORE) and confirm_periods == 1 and min_dwell in (0, 1):
+        # the same row tells the stage of the period before: no window over the dense panel
+        existed = (dense.period > 0) & (dense.silent | dense.step_period_before.notnull())
+        was = existed.ifelse(code(primitives_before(dense), dense.end_day_before), ibis.null("int64"))
+        panel = dense.select(*columns, **coarse_names, code=code(names, dense.end_day), was=was)
+    else:
+        panel = held(panel, confirm_periods=confirm_periods, min_dwell=min_dwell, total=len(calendar))
+        panel = panel.mutate(was=panel.code.lag().over(ibis.window(group_by="customer_id", order_by="period")))
+    coarse = rules.coarse(panel.code, {name: panel[name] for name in coarse_names})
+    return panel.select(*columns, "code", "was", coarse=coarse)
 
 
-def _people(tables: Tables, history: History, observation_start_day: int, by: Sequence[str]) -> ir.Table:
-    """Return each customer's replicate, segments and whether the whole history is known."""
-    customers = tables["customers"]
-    known: ir.BooleanValue = ibis.literal(history == "complete")
-    if history != "complete" and "first_seen_at_day" in customers.columns:
-        known = (customers.first_seen_at_day >= observation_start_day).fill_null(False)
-    return customers.select("customer_id", "replicate", *by, known=known)
+def _cuts_by_period(rules: StageRules, calendar: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the cuts that differ by period, one value a period of the calendar."""
+    found = {}
+    for name in rules.scheme.cuts:
+        cut = rules.cuts.get(name)
+        if cut is None:
+            raise StudyError(
+                f"scheme '{rules.scheme.scheme}' compares with the cut {name}, which is read off the data first: count "
+                "cut_value_counts and hand the result to with_cuts (lcm_research.stages.cuts)"
+            )
+        if isinstance(cut, Mapping):
+            values = calendar["period_start"].map(dict(cut))
+            if values.isna().all():
+                first, last = calendar["period_start"].iloc[0], calendar["period_start"].iloc[-1]
+                raise StudyError(f"the cut {name} has no value from {first} to {last}; read it over the same window")
+            # in a period without a value there is nobody to compare
+            found[name] = values.fillna(0).astype("float64")
+    return found
 
 
-def _panel_of(
+def _for_coarse(rules: StageRules, names: Mapping[str, ir.Value]) -> dict[str, ir.Value]:
+    """Return what the crosswalk to coarse stages asks about."""
+    cases = [case.when for stage in rules.scheme.stages.values() for case in stage.cases]
+    asked = {name for text in cases for name in rules.scheme.expression("stages", text).names()}
+    return {name: value for name, value in names.items() if name in asked}
+
+
+def panel_of(
     tables: Tables,
     *,
     scheme: str | Mapping[str, Any],
@@ -124,6 +176,7 @@ def _panel_of(
     period: Literal["month"],
     **window: Any,
 ) -> tuple[ir.Table, StageRules]:
+    """Return the panel that ``PanelOptions`` describe, and the rules that made it."""
     if period != "month":
         raise StudyError(f"expected period='month', the only one there is; came {period!r}")
     rules = stage_rules(scheme, window_days=window_days, thresholds=thresholds)
@@ -152,7 +205,7 @@ def transition_counts(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Tab
     Ibis table
         from_stage, to_stage, period_start, the segments, replicate; n customers.
     """
-    panel, rules = _panel_of(tables, **options)
+    panel, rules = panel_of(tables, **options)
     by = options.get("by", ())
     moved = panel.filter((panel.code >= 0) & (panel.was >= 0))
     cells = moved.group_by("was", "code", "period_start", *by, "replicate").agg(n=moved.count())
@@ -174,7 +227,7 @@ def stage_stock(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
     Ibis table
         period_start, stage, the segments, replicate; n customers.
     """
-    panel, rules = _panel_of(tables, **options)
+    panel, rules = panel_of(tables, **options)
     by = options.get("by", ())
     cells = panel.group_by("period_start", "code", *by, "replicate").agg(n=panel.count())
     return cells.select("period_start", *by, "replicate", "n", stage=rules.name(cells.code).fill_null(UNKNOWN))
@@ -194,7 +247,7 @@ def customers_by_move(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Tab
     Ibis table
         from_stage, to_stage, the segments, replicate; n_customers.
     """
-    panel, rules = _panel_of(tables, **options)
+    panel, rules = panel_of(tables, **options)
     by = options.get("by", ())
     moved = panel.filter((panel.code >= 0) & (panel.was >= 0))
     # a bit for each destination: one pass over the panel, however many moves a customer made
@@ -218,10 +271,10 @@ def customers_by_use(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Tabl
         status, replicate; n_customers. ``used``: the stage is known at the end of two months in a row;
         ``not_twice``: followed, but it never is; ``not_seen``: no contact by the end of the last whole month.
     """
-    panel, _ = _panel_of(tables, **options)
+    panel, rules = panel_of(tables, **options)
     twice = ((panel.code >= 0) & (panel.was >= 0)).fill_null(False)
     followed = panel.group_by("customer_id").agg(used=twice.cast("int64").max())
-    everybody = tables["customers"].select("customer_id", "replicate").left_join(followed, "customer_id")
+    everybody = people(tables, rules, history="complete", observation_start_day=0).left_join(followed, "customer_id")
     status = ibis.cases((everybody.used == 1, "used"), (everybody.used == 0, "not_twice"), else_="not_seen")
     told = everybody.select("replicate", status=status)
     return told.group_by("status", "replicate").agg(n_customers=told.count())
