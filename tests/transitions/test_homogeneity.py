@@ -10,7 +10,7 @@ from scipy import stats
 from lcm_research.errors import ModelError
 from lcm_research.stages.moves import possible_moves
 from lcm_research.stages.rules import stage_rules
-from lcm_research.transitions.homogeneity import homogeneity_over_time
+from lcm_research.transitions.homogeneity import homogeneity, homogeneity_over_time
 
 RULES = stage_rules("nadc", window_days=180)
 MOVES = possible_moves(RULES)
@@ -76,3 +76,58 @@ def test_the_test_has_the_size_it_promises() -> None:
 def test_no_counts_are_refused() -> None:
     with pytest.raises(ModelError, match="came none"):
         homogeneity_over_time(counts([]), stages=RULES.stages, moves=MOVES)
+
+
+# -- cohorts and segments ---------------------------------------------------------------------------------------------
+
+
+def moves_between(rows: list[tuple[str, str, str, int]], by: str) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[by, "from_stage", "to_stage", "n"]).assign(replicate=0)
+
+
+def test_segments_are_compared_by_the_same_table_without_an_order() -> None:
+    rows = [
+        (s, "a", to, n)
+        for s, cells in {"east": (30, 70), "west": (50, 50)}.items()
+        for to, n in zip("ab", cells, strict=True)
+    ]
+    rows += [("east", "b", "b", 10), ("west", "b", "b", 10)]
+    found = homogeneity(moves_between(rows, "region"), stages=["a", "b"], moves=None, by="region", ordered=False)
+    expected = stats.chi2_contingency([[30, 70], [50, 50]], correction=False, lambda_="log-likelihood")
+    assert found.statistic == pytest.approx(expected.statistic)
+    assert found.pearson == pytest.approx(stats.chi2_contingency([[30, 70], [50, 50]], correction=False).statistic)
+    assert found.degrees_of_freedom == 1
+    row = found.by_stage.set_index("stage").loc["a"]
+    assert (row["lowest"], row["highest"]) == (0.5, 0.7)  # shares who left a: 50 and 70 in 100
+
+
+def test_small_segments_are_compared_together() -> None:
+    sizes = {"east": 400, "north": 6, "south": 400, "west": 7}
+    rows = [(s, "a", to, n // 2 + n % 2 * (to == "b")) for s, n in sizes.items() for to in "ab"]
+    found = homogeneity(moves_between(rows, "region"), stages=["a", "b"], moves=None, by="region", ordered=False)
+    assert found.by_stage["blocks"].tolist() == [
+        3,
+        0,
+    ]  # each outcome expected 5 times takes 10: north and west together
+
+
+def test_customers_who_differ_do_not_upset_the_replicate_test_of_segments() -> None:
+    rng = np.random.default_rng(9)
+    classical = replicate = 0
+    for _ in range(100):
+        chance = rng.beta(1, 2, 400)
+        returned = rng.binomial(12, chance)
+        frame = pd.DataFrame(
+            {"region": np.where(rng.random(400) < 0.5, "east", "west"), "replicate": np.arange(400) % 100}
+        )
+        parts = [frame.assign(from_stage="a", to_stage=to, n=n) for to, n in (("b", returned), ("a", 12 - returned))]
+        found = homogeneity(pd.concat(parts), stages=["a", "b"], moves=None, by="region", ordered=False)
+        classical += found.p_value < 0.05
+        replicate += found.replicate.p_value < 0.05
+    assert replicate <= 13  # 5 expected; binomial(100, .05) is above in 1 of 2,000 runs
+    assert classical >= 30
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(ModelError, match="needs the column 'region'; the counts hold period_start, from_stage"):
+        homogeneity(counts([("2021-01-01", "new", "new", 1)]), stages=["new"], moves=None, by="region", ordered=False)
