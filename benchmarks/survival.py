@@ -23,7 +23,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
 PATTERN = ["age_band", "region", "is_member"]
 COLUMNS = [*(f"age_{i}" for i in range(1, 5)), *(f"region_{i}" for i in range(1, 4)), "is_member"]
 WINDOW_DAYS, FIRST_DAY, AS_OF_DAY, PERIOD_DAYS = 180, 19_000, 19_729, 30
-HORIZON_DAYS = AS_OF_DAY - WINDOW_DAYS - FIRST_DAY
+HORIZON_DAYS = 360
 
 Work = Callable[[], float]
 
@@ -185,6 +185,7 @@ def our_hazard_from_events(folder: Path) -> Work:
             reference={"is_member": "no"},
             baseline="period",
             intervals="replicate",
+            horizon_days=HORIZON_DAYS,
         )
         return float(fit.coefficients[-1])
 
@@ -347,6 +348,8 @@ def pandas_hazard_from_events(folder: Path) -> Work:
         used = used[used["start"] < cut].join(customers.set_index("customer_id")["is_member"])
         event = used["last"] < cut
         duration = np.where(event, used["last"] - used["start"] + 1, cut - used["start"])
+        event &= duration <= HORIZON_DAYS
+        duration = np.minimum(duration, HORIZON_DAYS)
         n_periods = -(-duration // PERIOD_DAYS)
         row = np.repeat(np.arange(len(used)), n_periods)
         period = np.arange(len(row)) - np.repeat(n_periods.cumsum() - n_periods, n_periods)
