@@ -24,10 +24,12 @@ __all__ = [
     "by_replicate",
     "clopper_pearson",
     "exact_proportion",
+    "hotelling",
     "jackknife",
     "jackknife_se",
     "leave_one_out",
     "proportion",
+    "wald",
 ]
 
 N_GROUPS = 100
@@ -35,6 +37,9 @@ N_GROUPS = 100
 
 FEW_GROUPS = 20
 """With an event in fewer groups than this the jackknife is not used."""
+
+MOST_DIFFERENCES = 30
+"""Differences tested at once; with more of them 100 groups of customers say too little about how they vary together."""
 
 Scale = Literal["identity", "log", "logit", "loglog"]
 
@@ -233,3 +238,45 @@ def proportion(events: np.ndarray, n: np.ndarray, *, unit: str = "share", level:
         return exact_proportion(round(total), round(trials), unit=unit, level=level)
     value, without = leave_one_out(np.stack([events, n], axis=1).astype(float), lambda c: c[0] / c[1])
     return jackknife(float(value), without, unit=unit, n=round(trials), scale="logit", level=level)
+
+
+def wald(difference: np.ndarray, covariance: np.ndarray) -> tuple[float, int]:
+    """Squared length of a difference in units of its covariance, and how many directions that covariance has."""
+    sizes, directions = np.linalg.eigh(covariance)
+    # a group that is never at risk together with another says nothing: its direction has no variance
+    known = sizes > 1e-10 * max(sizes.max(initial=0), 0)
+    along = directions.T[known] @ difference
+    return float((along**2 / sizes[known]).sum()), int(known.sum())
+
+
+def hotelling(value: np.ndarray, without: np.ndarray) -> tuple[float, tuple[int, int], float]:
+    """
+    Test that all of ``value`` are zero by Hotelling's T squared on the jackknife covariance [1]_.
+
+    Parameters
+    ----------
+    value : array of shape (p,)
+        Smooth differences that do not grow with the number of customers.
+    without : array of shape (100, p)
+        The same without each group of customers.
+
+    Returns
+    -------
+    f_statistic : float
+    degrees_of_freedom : tuple of int
+        The directions in which the differences vary, at most p, and 100 less them; trust it up to
+        ``MOST_DIFFERENCES`` of them.
+    p_value : float
+
+    References
+    ----------
+    .. [1] Hotelling (1931), Annals of Mathematical Statistics 2:360; Korn and Graubard (1990), American
+       Statistician 44:270.
+    """
+    moved = without - value
+    t_square, rank = wald(value, (N_GROUPS - 1) / N_GROUPS * moved.T @ moved)
+    freedom = (rank, N_GROUPS - rank)
+    if not 0 < rank < N_GROUPS:
+        return float("nan"), freedom, float("nan")
+    f_statistic = t_square * (N_GROUPS - rank) / ((N_GROUPS - 1) * rank)
+    return f_statistic, freedom, float(stats.f.sf(f_statistic, *freedom))

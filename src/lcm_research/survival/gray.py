@@ -9,9 +9,9 @@ import pandas as pd
 from scipy import stats
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import N_GROUPS
+from lcm_research.estimate import N_GROUPS, wald
 from lcm_research.survival.competing import CENSORED, checked_cause
-from lcm_research.survival.replicate_test import ReplicateTest, excess_test, risk_by_customers, wald
+from lcm_research.survival.replicate_test import ReplicateTest, excess_test, risk_by_customers
 from lcm_research.survival.risk_sets import check_spells
 
 __all__ = ["GrayTest", "gray_test"]

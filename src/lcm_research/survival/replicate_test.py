@@ -9,22 +9,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate
+from lcm_research.estimate import FEW_GROUPS, MOST_DIFFERENCES, N_GROUPS, Estimate, hotelling
 from lcm_research.survival.risk_sets import risk_arrays
 
 __all__ = [
-    "MOST_PARAMETERS",
     "ReplicateTest",
     "difference_p_value",
     "excess_test",
     "holm",
     "replicate_test",
     "risk_by_customers",
-    "wald",
 ]
-
-MOST_PARAMETERS = 30
-"""Differences tested at once; with more of them 100 groups of customers say too little about how they vary together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +47,7 @@ def replicate_test(
     value: np.ndarray, without: np.ndarray, *, groups_with_event: Sequence[int] | np.ndarray, names: Sequence[str]
 ) -> ReplicateTest:
     """
-    Test that all of ``value`` are zero by Hotelling's T squared on the jackknife covariance [1]_.
+    Test that all of ``value`` are zero from the spread between groups of customers, see ``hotelling``.
 
     Parameters
     ----------
@@ -69,32 +64,22 @@ def replicate_test(
     ReplicateTest
         F with p and 100 - p degrees of freedom, p at most 30. Without numbers, but with the reason, beyond that and
         where one of the ``names`` has an event in fewer than 20 groups of customers.
-
-    References
-    ----------
-    .. [1] Hotelling (1931), Annals of Mathematical Statistics 2:360; Korn and Graubard (1990), American
-       Statistician 44:270.
     """
     reason = ""
     scarcest = int(np.argmin(groups_with_event))
-    covariance = (N_GROUPS - 1) / N_GROUPS * (without - value).T @ (without - value)
-    t_square, rank = wald(value, covariance)
+    f_statistic, freedom, p_value = hotelling(value, without)
     if groups_with_event[scarcest] < FEW_GROUPS:
         reason = (
             f"'{names[scarcest]}' has events in {groups_with_event[scarcest]} groups of customers, fewer than "
             f"{FEW_GROUPS}; merge it with another"
         )
-    elif rank > MOST_PARAMETERS:
-        reason = f"{rank} differences at once, more than {MOST_PARAMETERS}; merge groups"
-    elif rank == 0:
+    elif freedom[0] > MOST_DIFFERENCES:
+        reason = f"{freedom[0]} differences at once, more than {MOST_DIFFERENCES}; merge groups"
+    elif freedom[0] == 0:
         reason = "the groups never differ from what is expected of them"
     if reason:
         return ReplicateTest(f_statistic=np.nan, degrees_of_freedom=(0, 0), p_value=np.nan, reason=reason)
-    f_statistic = t_square * (N_GROUPS - rank) / ((N_GROUPS - 1) * rank)
-    freedom = (rank, N_GROUPS - rank)
-    return ReplicateTest(
-        f_statistic=f_statistic, degrees_of_freedom=freedom, p_value=float(stats.f.sf(f_statistic, *freedom))
-    )
+    return ReplicateTest(f_statistic=f_statistic, degrees_of_freedom=freedom, p_value=p_value)
 
 
 def excess_test(
@@ -136,15 +121,6 @@ def risk_by_customers(
     codes = pd.Index(groups).get_indexer(pd.Index(counts[by]))
     times, at_risk, happened = risk_arrays(counts, kinds, replicate * k + codes, n_groups * k)
     return times, [each.reshape(n_groups, k, len(times)) for each in (at_risk, *happened)]
-
-
-def wald(difference: np.ndarray, covariance: np.ndarray) -> tuple[float, int]:
-    """Squared length of a difference in units of its covariance, and how many directions that covariance has."""
-    sizes, directions = np.linalg.eigh(covariance)
-    # a group that is never at risk together with another says nothing: its direction has no variance
-    known = sizes > 1e-10 * max(sizes.max(initial=0), 0)
-    along = directions.T[known] @ difference
-    return float((along**2 / sizes[known]).sum()), int(known.sum())
 
 
 def difference_p_value(estimate: Estimate, null: float = 0.0) -> float:

@@ -10,15 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import N_GROUPS
+from lcm_research.estimate import MOST_DIFFERENCES, N_GROUPS, hotelling
 
-__all__ = ["FEWEST_DRAWS", "MOST_DIFFERENCES", "ReplicateWald", "bootstrap_wald", "hotelling", "replicate_wald"]
-
-MOST_DIFFERENCES = 30
-"""Differences tested at once by Hotelling's statistic; 100 groups say too little about how more vary together."""
+__all__ = ["FEWEST_DRAWS", "ReplicateWald", "bootstrap_wald", "hotelling_wald", "replicate_wald"]
 
 FEWEST_DRAWS = 999
 """Draws of the bootstrap of groups below which a p-value is too coarse."""
@@ -74,30 +70,19 @@ def replicate_wald(
     if p == 0:
         return _none("there is nothing to compare")
     if p <= MOST_DIFFERENCES:
-        return hotelling(value, without)
+        return hotelling_wald(value, without)
     if rng is None:
         return _none(f"{p} differences at once, more than {MOST_DIFFERENCES}: merge stages or give rng for a bootstrap")
     return bootstrap_wald(value, without, rng=rng, n_draws=n_draws)
 
 
-def hotelling(value: np.ndarray, without: np.ndarray) -> ReplicateWald:
-    """
-    Hotelling's T squared on the jackknife covariance, F with p and 100 - p degrees of freedom [1]_.
-
-    References
-    ----------
-    .. [1] Hotelling (1931), Annals of Mathematical Statistics 2:360; Korn and Graubard (1990), American
-       Statistician 44:270.
-    """
-    p, moved = len(value), without - value
-    covariance = (N_GROUPS - 1) / N_GROUPS * moved.T @ moved
-    scale = np.sqrt(np.diag(covariance))
-    if not (scale > 0).all() or np.linalg.cond(covariance / np.outer(scale, scale)) > 1e12:
-        return _none(f"the {p} differences do not vary independently between groups of customers; merge stages")
-    t_square = float(value @ np.linalg.solve(covariance, value))
-    statistic = t_square * (N_GROUPS - p) / ((N_GROUPS - 1) * p)
-    freedom = (p, N_GROUPS - p)
-    p_value = float(stats.f.sf(statistic, *freedom))
+def hotelling_wald(value: np.ndarray, without: np.ndarray) -> ReplicateWald:
+    """Hotelling's test of ``estimate.hotelling``, refused where the differences do not vary independently."""
+    statistic, freedom, p_value = hotelling(value, without)
+    if freedom[0] < len(value):
+        return _none(
+            f"the {len(value)} differences do not vary independently between groups of customers; merge stages"
+        )
     return ReplicateWald(statistic=statistic, degrees_of_freedom=freedom, p_value=p_value, method="hotelling")
 
 
