@@ -136,10 +136,13 @@ def our_cluster(folder: Path) -> Work:
     """Standard error of the log hazard ratio of membership, by customer."""
     from lcm_research.survival.hazards import cox
 
-    rows = pd.read_parquet(folder / "spells.parquet").assign(n=1)
+    read = [*PATTERN, "duration_days", "event_observed", "customer_id"]
+    rows = pd.read_parquet(folder / "spells.parquet", columns=read).assign(n=1)
+    for name in ("age_band", "region"):
+        rows[name] = rows[name].astype("category").cat.rename_categories(str)
 
     def work() -> float:
-        fit = cox(rows, covariates=COLUMNS, ties="efron", intervals="robust", cluster="customer_id")
+        fit = cox(rows, covariates=PATTERN, ties="efron", intervals="robust", cluster="customer_id")
         return float(fit.standard_error[fit.names.index("is_member")])
 
     return work

@@ -289,8 +289,9 @@ def _influence(
         return moved, (N_GROUPS - 1) / N_GROUPS * moved.T @ moved
     if cluster is None:
         return None, (moves * n[:, None]).T @ moves
-    summed = pd.DataFrame(moves * n[:, None]).groupby(counts[cluster].to_numpy()).sum().to_numpy()
-    return None, summed.T @ summed
+    codes = pd.factorize(counts[cluster])[0]
+    summed = np.stack([np.bincount(codes, n * column) for column in moves.T])
+    return None, summed @ summed.T
 
 
 def check_choices(counts: pd.DataFrame, ties: str, intervals: str, case_weights: str | None = None) -> None:
