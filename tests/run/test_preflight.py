@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import ibis
 import pandas as pd
 import pytest
 
 from lcm_research.errors import DataError, StudyError
-from lcm_research.run.preflight import CHECKS
+from lcm_research.run.preflight import CHECKS, _ends_are_told
 from lcm_research.study import Churn, PersonalWindow
 
 
@@ -70,3 +71,13 @@ def test_stages_need_one_window_for_all(churn: Churn, said: str) -> None:
     lcm: Any = SimpleNamespace(study=SimpleNamespace(churn=churn, stages=None))
     with pytest.raises(StudyError, match=rf"the study says {said}; leave 02_stage_markov out"):
         CHECKS["02_stage_markov"](lcm, {})
+
+
+def test_an_end_that_no_reason_tells_of_is_refused_with_the_nearest() -> None:
+    reasons = ibis.memtable(pd.DataFrame({"reason": ["death", "price", "price"]}))
+    lcm: Any = SimpleNamespace(tables={"churn_reasons": reasons})
+    lcm.study = SimpleNamespace(churn=Churn(kind="contract", grace_days=30, other_ends=("death",)))
+    _ends_are_told(lcm)
+    lcm.study = SimpleNamespace(churn=Churn(kind="contract", grace_days=30, other_ends=("deth",)))
+    with pytest.raises(StudyError, match=r"has the reason 'deth' \(2 others are there\); did you mean 'death'"):
+        _ends_are_told(lcm)

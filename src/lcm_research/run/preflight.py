@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lcm_research.errors import DataError, StudyError
+from lcm_research.errors import DataError, StudyError, nearest
 from lcm_research.run.plan import Plan
 from lcm_research.study import Churn
 
@@ -34,9 +34,24 @@ def refuse_unanswerable(plan: Plan, ingested: Ingested) -> None:
     from lcm_research.workbench import Workbench
 
     lcm = Workbench(study=plan.study, ingested=ingested)
+    _ends_are_told(lcm)
     if lcm.has("transactions") or plan.study.churn.kind == "contract":
         for notebook in plan.notebooks:
             CHECKS.get(notebook.name, lambda lcm, chosen: None)(lcm, notebook.values)
+
+
+def _ends_are_told(lcm: Workbench) -> None:
+    """Refuse an end other than a lapse that no row tells of: more likely a misspelt word than an end that never is."""
+    ends = lcm.study.churn.other_ends
+    if not ends:
+        return
+    told = sorted(lcm.tables["churn_reasons"].select("reason").distinct().to_pandas()["reason"].dropna())
+    for end in ends:
+        if end not in told:
+            raise StudyError(
+                f"churn.other_ends: no row of churn_reasons has the reason '{end}' ({len(told)} others are there); "
+                f"{nearest(end, told[:20])}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
