@@ -126,3 +126,34 @@ def test_a_fixed_window_is_the_number_of_its_days(tmp_path: Path, opened) -> Non
     assert lcm.spells(entry="incident", by=[])["duration_days"].tolist() == [1, 1]
     assert lcm.second_lifetimes(horizon_days=100, by=[])["n"].tolist() == [1]
     assert lcm.exposure_refusal() is not None
+
+
+def test_the_cuts_of_a_scheme_are_read_off_the_data_as_the_study_says(tmp_path: Path, opened) -> None:
+    # 30 customers who buy on the 5th of every month for 1 CNY: 3.00 within 90 days, and all of them alike
+    days = [f"2020-{month:02d}-05" for month in range(1, 13)] + [f"2021-{month:02d}-05" for month in range(1, 13)]
+    ids = [f"c{i}" for i in range(30)]
+    written(tmp_path, "sales.csv", id=np.repeat(ids, len(days)), at=days * len(ids))
+    lcm = opened("cuts", SALES, "{window_days: 180}")
+    assert lcm.stage_rules("intro5").cuts == {"m_cut": 300}
+    assert lcm.stage_rules("nadc").cuts == {}
+    stages = lcm.study.stages.model_copy(update={"cut_mode": "rolling"})
+    rolling = Workbench(study=lcm.study.model_copy(update={"stages": stages}), ingested=lcm.ingested)
+    by_month = rolling.stage_rules("intro5").cuts["m_cut"]
+    assert by_month["2020-12-01"] == 300
+    assert set(by_month) <= {f"{day[:7]}-01" for day in days}
+    set_already = lcm.stage_rules("intro5")
+    assert lcm.with_cuts(set_already) is set_already
+
+
+def test_what_cannot_be_answered_is_kept_with_its_reason(tmp_path: Path, opened, capsys) -> None:
+    written(tmp_path, "sales.csv", id=["a", "b"], at=["2020-01-05", "2020-03-05"])
+    lcm = opened("few", SALES, "{window_days: 180}")
+
+    def refuse(n: int) -> int:
+        raise ModelError(f"{n} customers are too few")
+
+    assert lcm.attempt("who stays", refuse, 2) is None
+    assert lcm.attempt("how many", lambda n: n, 2) == 2
+    assert lcm.unanswered == {"who stays": "2 customers are too few"}
+    lcm.say_unanswered()
+    assert "2 customers are too few" in capsys.readouterr().out

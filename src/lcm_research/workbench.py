@@ -22,6 +22,8 @@ from lcm_research.errors import MissingTableError, ModelError
 from lcm_research.findings.emit import Emit
 from lcm_research.findings.wording.churn import exposure_refusal, window_text
 from lcm_research.findings.wording.common import Sentence
+from lcm_research.stages.cuts import cut_value_counts, with_cuts
+from lcm_research.stages.rules import StageRules, stage_rules
 from lcm_research.study import EPOCH, Language, Study, find_study, load_study
 from lcm_research.survival.contracts import contract_counts, contract_end_counts, contract_reconciliation
 from lcm_research.survival.endings import spell_end_counts
@@ -225,6 +227,27 @@ class Workbench:
                 title=self.say(en="What could not be answered", zh="未能回答的问题"),
                 n=None,
             )
+
+    def stage_rules(self, scheme: str = "") -> StageRules:
+        """Return the rules of the study's stages, or of another ``scheme``, with every cut read off the data."""
+        stages = self.study.stages
+        chosen = scheme or stages.scheme
+        thresholds = stages.thresholds if chosen == stages.scheme else {}
+        return self.with_cuts(stage_rules(chosen, window_days=self.study.churn.longest_days, thresholds=thresholds))
+
+    def with_cuts(self, rules: StageRules) -> StageRules:
+        """Return rules with the cuts of their scheme read off the data as the study says (``stages.cut_mode``)."""
+        if set(rules.cuts) == set(rules.scheme.cuts):
+            return rules
+        stages = self.study.stages
+        days = {"observation_start_day": self.observation_start_day, "as_of_day": self.as_of_day}
+        asked = rules.parameters() | days | {"period": stages.period, "history": self.study.data.history}
+        counts = self.count(cut_value_counts, **asked)
+        if stages.cut_mode == "rolling":
+            return with_cuts(rules, counts, cut_mode="rolling")
+        warm = self.study.observation_start + timedelta(self.study.churn.longest_days)
+        first = min((start for start in counts["period_start"] if start >= str(warm)), default=str(warm))
+        return with_cuts(rules, counts, cut_mode="frozen", reference_period=str(stages.cut_period or first))
 
     def say(self, *, en: str, zh: str) -> str:
         """Return the text in the study's language."""

@@ -137,7 +137,6 @@ def _why_nobody(statuses: Mapping[str, int], days: int, key: str) -> str:
 
 def _stages_differ(lcm: Workbench, chosen: Mapping[str, Any]) -> None:
     from lcm_research.stages.panel import UNKNOWN, stage_stock
-    from lcm_research.stages.rules import stage_rules
 
     stages, churn = lcm.study.stages, lcm.study.churn
     if churn.window_days is None:
@@ -146,7 +145,7 @@ def _stages_differ(lcm: Workbench, chosen: Mapping[str, Any]) -> None:
             "02_stage_markov: stages need one churn window for all customers (churn.window_days); the study says "
             f"{said}; leave 02_stage_markov out of its notebooks, or choose a fixed window"
         )
-    rules = stage_rules(stages.scheme, window_days=churn.window_days, thresholds=stages.thresholds)
+    rules = lcm.stage_rules()
     stock = lcm.count(
         stage_stock,
         **rules.parameters(),

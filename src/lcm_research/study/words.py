@@ -96,11 +96,18 @@ class Data(Part):
 
 
 class Stages(Part):
-    """Which lifecycle scheme, evaluated at the end of which period, with which thresholds changed."""
+    """
+    Which lifecycle scheme, evaluated at the end of which period, with which thresholds changed.
+
+    A cut that a scheme reads off the data (a median of spend, say) is frozen at ``cut_period``, the first day of a
+    month (by default the first month after the warm-up of one churn window), or ``rolling``: read off each month.
+    """
 
     scheme: str = "nadc"
     period: Literal["month"] = "month"
     thresholds: Mapping[str, float] = {}
+    cut_mode: Literal["frozen", "rolling"] = "frozen"
+    cut_period: date | None = None
 
 
 class Segment(Part):
