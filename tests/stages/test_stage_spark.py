@@ -30,7 +30,7 @@ def spark() -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            con = connect(Engine(backend="spark"))
+            con = connect(Engine(backend="spark", memory_limit_gb=2))
         except Exception as error:
             unavailable(f"Spark does not start; it needs Java 17 ({type(error).__name__})")
         con._session.conf.set("spark.sql.shuffle.partitions", "2")
