@@ -18,6 +18,7 @@ from scipy import stats
 from lcm_research.errors import FewEventsWarning, ModelError, SparseCellWarning, nearest
 from lcm_research.estimate import FEW_GROUPS, Estimate, jackknife, jackknife_se
 from lcm_research.survival.risk_sets import check_spells, entry_days, replicates, risk_arrays
+from lcm_research.survival.step_function import on_day
 
 __all__ = [
     "CENSORED",
@@ -178,23 +179,7 @@ def cumulative_incidence(
 
 def cumulative_incidence_at(curve: CumulativeIncidence, day: float) -> Estimate:
     """Share that has ended by the curve's cause by ``day``, with its interval there; refused beyond its follow-up."""
-    if not 0 <= day <= curve.follow_up_days:
-        raise ModelError(
-            f"day {day:g} is outside the follow-up of {curve.follow_up_days:g} days; choose a day in "
-            f"[0, {curve.follow_up_days:g}] or wait for more data"
-        )
-    place = int(np.searchsorted(curve.times, day, side="right")) - 1
-    if place < 0:
-        return Estimate(value=0.0, lower=0.0, upper=0.0, unit="share", n=curve.n, level=curve.level)
-    return Estimate(
-        value=float(curve.incidence[place]),
-        lower=float(curve.lower[place]),
-        upper=float(curve.upper[place]),
-        unit="share",
-        n=curve.n,
-        level=curve.level,
-        leave_one_out=None if curve.without is None else curve.without[:, place],
-    )
+    return on_day(curve, curve.incidence, day, before=0.0, unit="share")
 
 
 def days_lost(curve: CumulativeIncidence, *, horizon_days: float) -> Estimate:

@@ -20,6 +20,7 @@ from scipy import stats
 from lcm_research.errors import ModelError, SparseCellWarning
 from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate, jackknife_se
 from lcm_research.survival.risk_sets import SPELL, check_spells, one_lifetime, replicates, risk_arrays
+from lcm_research.survival.step_function import on_day
 
 __all__ = [
     "IntervalKind",
@@ -207,18 +208,7 @@ def _put_replicate_interval(
 
 def survival_at(curve: SurvivalCurve, day: float) -> Estimate:
     """Share that goes on past ``day``, with the curve's own interval there; refused beyond its follow-up."""
-    place = _place(curve, day)
-    if place < 0:
-        return Estimate(value=1.0, lower=1.0, upper=1.0, unit="probability", n=curve.n, level=curve.level)
-    return Estimate(
-        value=float(curve.survival[place]),
-        lower=float(curve.lower[place]),
-        upper=float(curve.upper[place]),
-        unit="probability",
-        n=curve.n,
-        level=curve.level,
-        leave_one_out=None if curve.without is None else curve.without[:, place],
-    )
+    return on_day(curve, curve.survival, day, before=1.0, unit="probability")
 
 
 def incidence_at(curve: SurvivalCurve, day: float) -> Estimate:
@@ -302,12 +292,3 @@ def truncate(curve: SurvivalCurve, *, min_at_risk: int) -> SurvivalCurve:
     if curve.without is not None:
         cut["without"] = curve.without[:, keep]
     return replace(curve, **cut, follow_up_days=float(cut["times"][-1]))
-
-
-def _place(curve: SurvivalCurve, day: float) -> int:
-    if not 0 <= day <= curve.follow_up_days:
-        raise ModelError(
-            f"day {day:g} is outside the follow-up of {curve.follow_up_days:g} days; choose a day in "
-            f"[0, {curve.follow_up_days:g}] or wait for more data"
-        )
-    return int(np.searchsorted(curve.times, day, side="right")) - 1

@@ -25,6 +25,7 @@ from lcm_research.errors import ModelError
 from lcm_research.estimate import Estimate
 from lcm_research.survival.cumulative_hazard import running_rate
 from lcm_research.survival.risk_sets import check_spells, entry_days, replicates
+from lcm_research.survival.step_function import on_day
 
 __all__ = ["MeanCumulativeFunction", "RecurrentInterval", "mean_at", "mean_cumulative_function", "recurrent_counts"]
 
@@ -168,24 +169,7 @@ def mean_cumulative_function(
 
 def mean_at(function: MeanCumulativeFunction, day: float) -> Estimate:
     """Mean number of events by ``day``, with the function's own interval there; refused beyond its follow-up."""
-    if not 0 <= day <= function.follow_up_days:
-        raise ModelError(
-            f"day {day:g} is outside the follow-up of {function.follow_up_days:g} days; choose a day in "
-            f"[0, {function.follow_up_days:g}] or wait for more data"
-        )
-    place = int(np.searchsorted(function.times, day, side="right")) - 1
-    unit, n, level = "events per customer", function.n, function.level
-    if place < 0:
-        return Estimate(value=0.0, lower=0.0, upper=0.0, unit=unit, n=n, level=level)
-    return Estimate(
-        value=float(function.mean[place]),
-        lower=float(function.lower[place]),
-        upper=float(function.upper[place]),
-        unit=unit,
-        n=n,
-        level=level,
-        leave_one_out=None if function.without is None else function.without[:, place],
-    )
+    return on_day(function, function.mean, day, before=0.0, unit="events per customer")
 
 
 def _by_day(counts: pd.DataFrame, groups: np.ndarray, n_groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
