@@ -267,10 +267,9 @@ def _spells(days: ir.Table, window: Window, closings: ir.Table | None) -> ir.Tab
         final_day=days.day.max().over(of_customer),
         **{f"previous_{name}": days[name].lag(1).over(in_order) for name in carried},
     )
-    days = days.mutate(
-        **{f"final_{name}": (days.day == days.final_day).ifelse(days[name], None).max().over(of_customer)
-           for name in carried}
-    )  # fmt: skip
+    is_final = days.day == days.final_day
+    finals = {name: is_final.ifelse(days[name], None).max().over(of_customer) for name in carried}
+    days = days.mutate(**{f"final_{name}": value for name, value in finals.items()})
     starts_here = days.day - days.previous_day > (days.previous_window_days if "window_days" in carried else window)
     starts_here = days.previous_day.isnull() | starts_here
     starts = days.filter(starts_here | days.previous_closed_day.notnull() if closings is not None else starts_here)
