@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from lcm_research.errors import ModelError
+from lcm_research.stages.panel import stage_stock
 from lcm_research.survival.competing import cumulative_incidence, cumulative_incidence_at
 from lcm_research.survival.curves import kaplan_meier, survival_at
 from lcm_research.workbench import Workbench, open_study
@@ -157,3 +158,21 @@ def test_what_cannot_be_answered_is_kept_with_its_reason(tmp_path: Path, opened,
     assert lcm.unanswered == {"who stays": "2 customers are too few"}
     lcm.say_unanswered()
     assert "2 customers are too few" in capsys.readouterr().out
+
+
+def test_a_study_can_hold_on_to_its_stages(tmp_path: Path, opened) -> None:
+    # new in January, active in February, dormant in March: no change is seen at two month ends in a row
+    written(tmp_path, "sales.csv", id=["a", "a", "b"], at=["2020-01-05", "2020-04-14", "2020-01-05"])
+    lcm = opened("holding", SALES, "{window_days: 180}")
+    stages = lcm.study.stages.model_copy(update={"confirm_periods": 2})
+    slow = Workbench(study=lcm.study.model_copy(update={"stages": stages}), ingested=lcm.ingested)
+    asked = {"period": "month", "history": "complete"}
+    asked |= {"observation_start_day": lcm.observation_start_day, "as_of_day": lcm.as_of_day}
+    assert lcm.periods == asked  # what is not asked for changes no key of the cache
+    assert slow.periods == asked | {"confirm_periods": 2, "min_dwell": 0}
+    rules = lcm.stage_rules("nadc")
+    stocks = [bench.count(stage_stock, **rules.parameters(), **bench.periods) for bench in (lcm, slow)]
+    assert [stock.query("period_start == '2020-03-01'")["stage"].tolist() for stock in stocks] == [
+        ["dormant", "dormant"],
+        ["new", "new"],
+    ]

@@ -240,14 +240,25 @@ class Workbench:
         if set(rules.cuts) == set(rules.scheme.cuts):
             return rules
         stages = self.study.stages
-        days = {"observation_start_day": self.observation_start_day, "as_of_day": self.as_of_day}
-        asked = rules.parameters() | days | {"period": stages.period, "history": self.study.data.history}
-        counts = self.count(cut_value_counts, **asked)
+        counts = self.count(cut_value_counts, **rules.parameters(), **self.periods)
         if stages.cut_mode == "rolling":
             return with_cuts(rules, counts, cut_mode="rolling")
         warm = self.study.observation_start + timedelta(self.study.churn.longest_days)
         first = min((start for start in counts["period_start"] if start >= str(warm)), default=str(warm))
         return with_cuts(rules, counts, cut_mode="frozen", reference_period=str(stages.cut_period or first))
+
+    @property
+    def periods(self) -> dict[str, Any]:
+        """When stages are read and how they are held on to, as parameters of the reductions over the stage panel."""
+        stages = self.study.stages
+        days = {"observation_start_day": self.observation_start_day, "as_of_day": self.as_of_day}
+        asked = days | {"period": stages.period, "history": self.study.data.history}
+        return asked if self.holding == {"confirm_periods": 1, "min_dwell": 0} else asked | self.holding
+
+    @property
+    def holding(self) -> dict[str, int]:
+        """How a stage is held on to: ``confirm_periods`` and ``min_dwell`` of the study."""
+        return {"confirm_periods": self.study.stages.confirm_periods, "min_dwell": self.study.stages.min_dwell}
 
     def say(self, *, en: str, zh: str) -> str:
         """Return the text in the study's language."""

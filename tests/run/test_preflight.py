@@ -11,6 +11,7 @@ import pytest
 
 from lcm_research.errors import DataError, StudyError
 from lcm_research.run.preflight import CHECKS, _ends_are_told
+from lcm_research.stages.rules import stage_rules
 from lcm_research.study import Churn, PersonalWindow
 
 
@@ -71,6 +72,13 @@ def test_stages_need_one_window_for_all(churn: Churn, said: str) -> None:
     lcm: Any = SimpleNamespace(study=SimpleNamespace(churn=churn, stages=None))
     with pytest.raises(StudyError, match=rf"the study says {said}; leave 02_stage_markov out"):
         CHECKS["02_stage_markov"](lcm, {})
+
+
+def test_a_scheme_of_communities_is_no_chapter_of_customers() -> None:
+    study = SimpleNamespace(churn=Churn(window_days=180))
+    lcm: Any = SimpleNamespace(study=study, stage_rules=lambda scheme: stage_rules(scheme, window_days=180))
+    with pytest.raises(StudyError, match="'community3' puts communities into stages, and this chapter follows cust"):
+        CHECKS["02_stage_markov"](lcm, {"scheme": "community3"})
 
 
 def test_an_end_that_no_reason_tells_of_is_refused_with_the_nearest() -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from lcm_research.data.ingested import Ingested
 from lcm_research.data.reduction import Tables, reduction
-from lcm_research.data.tables import TABLES
+from lcm_research.data.tables import EVENT_TIMES, TABLES
 from lcm_research.study import EPOCH, Study
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "what_can_be_answered",
 ]
 
-EVENTS = tuple(name for name in TABLES if name != "customers")
+EVENTS = tuple(name for name, table in TABLES.items() if table.time in EVENT_TIMES)
 """The tables whose rows have a day."""
 
 

@@ -85,12 +85,12 @@ def count_table(table: ir.Table, name: str, source: TableSource) -> Counts:
     key = TABLES[name].key
     if key in source.columns:
         metrics["duplicates"] = stays.sum() - table[key].nunique(where=stays)
-    if "day" in table.columns:
+    if TABLES[name].day in table.columns:
         low, high = [(end - EPOCH).days for end in YEARS]
-        dated = table.day.notnull()
-        metrics["strange_years"] = (dated & ~table.day.between(low, high)).sum()
-        metrics["first_day"], metrics["last_day"] = table.day.min(), table.day.max()
-        metrics["first_day_used"], metrics["last_day_used"] = table.day.min(where=stays), table.day.max(where=stays)
+        day = table[TABLES[name].day]
+        metrics["strange_years"] = (day.notnull() & ~day.between(low, high)).sum()
+        metrics["first_day"], metrics["last_day"] = day.min(), day.max()
+        metrics["first_day_used"], metrics["last_day_used"] = day.min(where=stays), day.max(where=stays)
     if {"contract_start_day", "contract_end_day"} <= set(table.columns):
         metrics["ends_before_start"] = (stays & (table.contract_end_day < table.contract_start_day)).sum()
     if "amount_minor" in table.columns:
@@ -141,7 +141,7 @@ def judge(
             f"one; take rows that came twice out of the file, map another column{hint}"
         )
     if counts.metrics.get("strange_years"):
-        time = next(column for column in EVENT_TIMES if column in source.columns)
+        time = TABLES[name].time
         problems.append(
             f"data.tables.{name}.columns.{time}: expected years {YEARS[0].year} to {YEARS[1].year}; "
             f"{_of(counts, 'strange_years')} have another: the format is wrong or the file damaged; "
@@ -180,8 +180,8 @@ def _column_problems(counts: Counts, name: str, source: TableSource, column: str
 
 
 def _must_be_read(column: str, declared: Column) -> bool:
-    """A return that cannot be read would be counted as a purchase, and a contract's end as none."""
-    silent = ("is_return", "contract_start", "contract_end")
+    """A return that cannot be read would be counted as a purchase, and the end of a contract or membership as none."""
+    silent = ("is_return", "contract_start", "contract_end", "left_at", "accepted_at")
     return declared.kind in EXPECTED and (declared.required or column in silent)
 
 

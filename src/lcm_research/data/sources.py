@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ def _check_mapping(study: Study) -> None:
                     f"data.tables.{name}.columns: expected '{column}' ({columns[column].meaning}); say which column "
                     "of the file it is; a constant is written \"'...'\""
                 )
-    if set(study.data.tables) == {"customers"} and study.churn.kind != "contract":
+    owned = {name for name in study.data.tables if TABLES[name].owner is not None}
+    if owned <= {"customers"} and study.churn.kind != "contract":
         raise StudyError("data.tables: expected a table of events beside customers; map transactions")
     if dated(study) and "customers" not in study.data.tables:
         raise StudyError(f"segments.{dated(study)[0]}.recorded_at: needs the table customers; map it under data.tables")
@@ -184,12 +185,12 @@ def _write(
     known = staged["customers"].kept() if "customers" in staged else None
     events: dict[str, ir.Table] = {}
     for name in [name for name in TABLES if name in staged and name != "customers"]:
-        kept = staged[name].kept()
-        if known is not None:
-            kept = kept.semi_join(known, "customer_id")
+        kept, owner = staged[name].kept(), TABLES[name].owner
+        if known is not None and owner is not None:
+            kept = kept.semi_join(known, kept[owner] == known.customer_id)
         events[name] = _written(con, kept, made, name)
     if known is None:
-        known = _customers_of(list(events.values()))
+        known = _customers_of(events)
     known = known.mutate(replicate=replicate(known.customer_id))
     if dated(study):
         known = with_starts(known, study, events)
@@ -220,9 +221,10 @@ def _written(con: Any, table: ir.Table, folder: Path, name: str) -> ir.Table:
     return con.read_parquet(path)
 
 
-def _customers_of(events: Sequence[ir.Table]) -> ir.Table:
+def _customers_of(events: Mapping[str, ir.Table]) -> ir.Table:
     """Return the customers that appear in any table of events."""
-    ids = [table.select("customer_id").distinct() for table in events]
+    owned = [(table, TABLES[name].owner) for name, table in events.items()]
+    ids = [table.select(customer_id=table[owner]).distinct() for table, owner in owned if owner is not None]
     return ids[0] if len(ids) == 1 else ibis.union(*ids, distinct=True)
 
 
@@ -242,10 +244,12 @@ def _refuse_too_few(n_rows: Mapping[str, int], staged: Mapping[str, Staged]) -> 
         if n_rows[name] == 0:
             raise DataError(
                 f"data.tables.{name}: none of {table.counts.used:,} rows has a customer of the table customers; "
-                "see that both map customer_id to the same ids, or drop the customers file"
+                f"see that customers.customer_id and {name}.{TABLES[name].owner} hold the same ids, or drop the "
+                "customers file"
             )
     if n_rows["customers"] < 2:
-        columns = " and ".join(f"data.tables.{name}.columns.customer_id" for name in staged)
+        owners = {name: TABLES[name].owner for name in staged}
+        columns = " and ".join(f"data.tables.{name}.columns.{owner}" for name, owner in owners.items() if owner)
         raise DataError(
             f"a study needs at least two customers; came {n_rows['customers']}; say under {columns} which column "
             "tells customers apart (a column, not a constant)"

@@ -19,7 +19,7 @@ from lcm_research.data.checks import FILLED, Counts, count_table
 from lcm_research.data.expressions import Expression, parse
 from lcm_research.data.files import SourceFile, read_file, reading
 from lcm_research.data.recorded import recorded_columns
-from lcm_research.data.tables import TABLES
+from lcm_research.data.tables import EVENT_TIMES, TABLES
 from lcm_research.errors import DataError, StudyError, nearest
 from lcm_research.study import Study, TableSource
 
@@ -75,7 +75,7 @@ def stage(con: Any, study: Study, file: SourceFile, work: Path) -> Staged:
     stored, flags = _map(name, mapped, columns, study.timezone)
     if name == "customers":
         stored |= recorded_columns(study, columns, file.name)
-    taken = [_condition(rule, columns) for rule in rules] + _automatic(study, stored)
+    taken = [_condition(rule, columns) for rule in rules] + _automatic(study, name, stored)
     branches = [(condition.fill_null(False), number) for number, condition in enumerate(taken, start=1)]
     path = work / f"staged-{name}.parquet"
     with reading(file):
@@ -137,9 +137,10 @@ def _map(
     return {c: stored[c] for c in [*order, *(c for c in stored if c not in order)]}, flags
 
 
-def _automatic(study: Study, stored: Mapping[str, Any]) -> list[Any]:
-    """Return the conditions of the automatic rules, in their order; a customer's day is that of the first contact."""
-    day = stored.get("day", stored.get("first_seen_at_day", ibis.null("int64")))
-    cut_off = study.data.history == "from_observation_start" and "day" in stored
-    early = day < study.observation_start_day if cut_off else ibis.literal(False)
-    return [stored["customer_id"].isnull(), day > study.as_of_day, early]
+def _automatic(study: Study, name: str, stored: Mapping[str, Any]) -> list[Any]:
+    """Return the conditions of the automatic rules, in their order; what began before the window goes on in it."""
+    declared, never = TABLES[name], ibis.literal(False)
+    day = stored.get(declared.day, ibis.null("int64"))
+    cut_off = study.data.history == "from_observation_start" and declared.time in EVENT_TIMES
+    nobody = stored[declared.owner].isnull() if declared.owner else never
+    return [nobody, day > study.as_of_day, day < study.observation_start_day if cut_off else never]

@@ -34,11 +34,23 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class CanonicalTable:
-    """A table of the contract: its key and its columns, in order."""
+    """
+    A table of the contract: its key and its columns, in order.
+
+    ``owner`` is the column that holds the customer whose row it is; None where rows belong to no one customer.
+    ``time`` is the column that says when the row happened or began.
+    """
 
     key: str
     columns: Mapping[str, Column]
     meaning: str
+    owner: str | None = "customer_id"
+    time: str = "ts"
+
+    @property
+    def day(self) -> str:
+        """The stored column with the local day of ``time``."""
+        return "day" if self.time in EVENT_TIMES else f"{self.time}_day"
 
     def required(self) -> list[str]:
         """Return the columns that a study must map (the key may be left to the row number)."""
@@ -61,12 +73,20 @@ def _bool(meaning: str) -> Column:
     return Column(kind="bool", meaning=meaning)
 
 
+def _number(meaning: str, *, required: bool = False) -> Column:
+    return Column(kind="float", required=required, meaning=meaning)
+
+
+EVENT_TIMES = ("ts", "churn_ts")
+"""Columns that say when an event happened; they are stored as ``ts_us`` and ``day``. Other times begin a state."""
+
 _CUSTOMER = _id("the customer; an opaque string", required=True)
 
 TABLES: Mapping[str, CanonicalTable] = {
     "customers": CanonicalTable(
         key="customer_id",
         meaning="one row a customer; made from the other tables where a study has no such file",
+        time="first_seen_at",
         columns={
             "customer_id": _CUSTOMER,
             "first_seen_at": _ts("first contact ever, also before the observation window"),
@@ -123,6 +143,7 @@ TABLES: Mapping[str, CanonicalTable] = {
     "churn_reasons": CanonicalTable(
         key="reason_id",
         meaning="one row a customer who left and why, as somebody recorded it",
+        time="churn_ts",
         columns={
             "reason_id": _id("the record; the row number where a study has none"),
             "customer_id": _CUSTOMER,
@@ -131,11 +152,75 @@ TABLES: Mapping[str, CanonicalTable] = {
             "source": _cat("survey, coded or operator", required=True),
         },
     ),
+    "tier_history": CanonicalTable(
+        key="tier_id",
+        meaning="one row a tier that a customer got, of a loyalty programme",
+        time="valid_from",
+        columns={
+            "tier_id": _id("the record; the row number where a study has none"),
+            "customer_id": _CUSTOMER,
+            "valid_from": _ts("when the tier began", required=True),
+            "tier": _cat("name of the tier", required=True),
+            "threshold": _number("what a customer must reach for the tier; orders the tiers"),
+        },
+    ),
+    "referrals": CanonicalTable(
+        key="referral_id",
+        meaning="one row an invitation by a customer",
+        owner="referrer_id",
+        time="invited_at",
+        columns={
+            "referral_id": _id("the invitation; the row number where a study has none"),
+            "referrer_id": _id("the customer who invited; an opaque string", required=True),
+            "invitee_id": _id("who was invited; an opaque string", required=True),
+            "invited_at": _ts("when the invitation was sent", required=True),
+            "accepted_at": _ts("when it was accepted; empty where it was not"),
+            "channel": _cat("where it was sent"),
+        },
+    ),
+    "survey": CanonicalTable(
+        key="answer_id",
+        meaning="one row an answer to one item of a questionnaire",
+        columns={
+            "answer_id": _id("the answer; the row number where a study has none"),
+            "customer_id": _CUSTOMER,
+            "ts": _ts("when it was given", required=True),
+            "item_id": _cat("the item that was asked", required=True),
+            "value": _number("the answer", required=True),
+            "scale_min": _number("lowest answer that could be given", required=True),
+            "scale_max": _number("highest answer that could be given", required=True),
+            "response_id": _id("the questionnaire that the answer belongs to"),
+            "mode": _cat("web, phone or social"),
+        },
+    ),
+    "community": CanonicalTable(
+        key="community_id",
+        meaning="one row a community",
+        owner=None,
+        time="created_at",
+        columns={
+            "community_id": _id("the community; an opaque string", required=True),
+            "platform": _cat("where it is", required=True),
+            "created_at": _ts("when it was created", required=True),
+            "topic": _cat("what it is about"),
+        },
+    ),
+    "community_member": CanonicalTable(
+        key="membership_id",
+        meaning="one row a membership of a community; members need not be customers",
+        owner=None,
+        time="joined_at",
+        columns={
+            "membership_id": _id("the membership; the row number where a study has none"),
+            "community_id": _id("the community; an opaque string", required=True),
+            "customer_id": _CUSTOMER,
+            "joined_at": _ts("when it began", required=True),
+            "left_at": _ts("when it ended; empty where it has not"),
+            "role": _cat("member, core or owner"),
+        },
+    ),
 }
 """The contract, by table name; further tables are declared when an analysis reads them."""
-
-EVENT_TIMES = ("ts", "churn_ts")
-"""Columns that say when the row happened; they are stored as ``ts_us`` and ``day``."""
 
 ENDS_ONLY = ("contract_end", "contract_status")
 """Columns of customers that are known when the customer's time is over, and so tell no groups apart."""

@@ -199,7 +199,11 @@ def _scheme(study: Study) -> str:
         return "–"  # stages need one window for all
     stages = study.stages
     rules = stage_rules(stages.scheme, window_days=study.churn.window_days, thresholds=stages.thresholds)
-    return f"{stages.scheme} ({', '.join(f'{name} = {value:g}' for name, value in rules.thresholds.items())})"
+    chosen = {**rules.thresholds, "confirm_periods": stages.confirm_periods, "min_dwell": stages.min_dwell}
+    told = [f"{name} = {value:g}" for name, value in chosen.items()]
+    if rules.scheme.cuts:
+        told.append(f"{', '.join(rules.scheme.cuts)}: {stages.cut_mode}")
+    return f"{stages.scheme} ({', '.join(told)})"
 
 
 def _written(value: Any) -> str:

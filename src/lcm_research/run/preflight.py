@@ -138,27 +138,26 @@ def _why_nobody(statuses: Mapping[str, int], days: int, key: str) -> str:
 def _stages_differ(lcm: Workbench, chosen: Mapping[str, Any]) -> None:
     from lcm_research.stages.panel import UNKNOWN, stage_stock
 
-    stages, churn = lcm.study.stages, lcm.study.churn
+    churn = lcm.study.churn
     if churn.window_days is None:
         said = "churn.kind: contract" if churn.kind == "contract" else "churn.personal_window"
         raise StudyError(
             "02_stage_markov: stages need one churn window for all customers (churn.window_days); the study says "
             f"{said}; leave 02_stage_markov out of its notebooks, or choose a fixed window"
         )
-    rules = lcm.stage_rules()
-    stock = lcm.count(
-        stage_stock,
-        **rules.parameters(),
-        period=stages.period,
-        observation_start_day=lcm.observation_start_day,
-        as_of_day=lcm.as_of_day,
-        history=lcm.study.data.history,
-    )
+    rules = lcm.stage_rules(chosen.get("scheme", ""))
+    scheme = rules.scheme.scheme
+    if rules.scheme.unit != "customer":
+        raise StudyError(
+            f"02_stage_markov: expected a scheme of customers; '{scheme}' puts communities into stages, and this "
+            "chapter follows customers; choose another stages.scheme, or leave 02_stage_markov out"
+        )
+    stock = lcm.count(stage_stock, **rules.parameters(), **lcm.periods)
     visited = sorted(set(stock["stage"]) - {UNKNOWN})
     if len(visited) < 2:
         where = f"'{visited[0]}'" if visited else "no known stage"
         raise DataError(
-            f"02_stage_markov: expected customers in at least two stages of '{stages.scheme}'; all are in {where} in "
+            f"02_stage_markov: expected customers in at least two stages of '{scheme}'; all are in {where} in "
             "every month: there is no move to count; change stages.thresholds or stages.scheme, widen the observation "
             "window, or leave the notebook out"
         )

@@ -101,6 +101,8 @@ class Stages(Part):
 
     A cut that a scheme reads off the data (a median of spend, say) is frozen at ``cut_period``, the first day of a
     month (by default the first month after the warm-up of one churn window), or ``rolling``: read off each month.
+    A new stage counts once it was seen at ``confirm_periods`` period ends in a row, and is kept for ``min_dwell`` of
+    them at least (0: for none).
     """
 
     scheme: str = "nadc"
@@ -108,6 +110,8 @@ class Stages(Part):
     thresholds: Mapping[str, float] = {}
     cut_mode: Literal["frozen", "rolling"] = "frozen"
     cut_period: date | None = None
+    confirm_periods: int = Field(default=1, ge=1, le=12)
+    min_dwell: int = Field(default=0, ge=0, le=120)
 
 
 class Segment(Part):

@@ -33,6 +33,11 @@ _TABLES = {
     "touchpoints": both("touchpoints", "触点"),
     "engagements": both("engagements", "互动"),
     "churn_reasons": both("reasons for leaving", "离开原因"),
+    "tier_history": both("tiers", "会员等级"),
+    "referrals": both("invitations", "邀请"),
+    "survey": both("survey answers", "问卷回答"),
+    "community": both("communities", "社群"),
+    "community_member": both("memberships of communities", "社群成员"),
 }
 
 _RULES = {
