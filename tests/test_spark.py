@@ -18,6 +18,7 @@ from lcm_research.data.backend import connect, open_tables
 from lcm_research.data.ingested import Ingested
 from lcm_research.data.reduction import Reduction, Tables
 from lcm_research.data.sources import ingest
+from lcm_research.stages.rules import stage_rules
 from lcm_research.study import Engine, Study, load_study
 from needs import unavailable
 
@@ -36,6 +37,13 @@ BREAKS = {"recency_breaks": [30, 60], "frequency_breaks": [2, 4], "tenure_breaks
 OPEN = BREAKS | {"observation_start_day": 19358, "window_days": 120, "lookback_days": 120, "decision_day": 19800}
 CONTRACTS = WINDOW | {"grace_days": 30, "entry": "late"}
 ENDS = SPELLS | {"entry": "incident", "by": []}
+
+COVARIATES = PANEL | {
+    **{"engaged_breaks": [1, 3], "engaged_when": ["before", "during", "after"], "actions": [], "touched_breaks": [1]},
+    **{"bought_breaks": [1, 2], "bought_months": 6, "silent_breaks": [1, 3], "by_quarter": True, "by": ["region"]},
+}
+UNIVERSES = WINDOW | {"history": "from_observation_start", "period": "month"}
+UNIVERSES |= {"universes": {name: stage_rules(name, window_days=120).parameters() for name in ("nadc", "pal")}}
 
 CHOICES: dict[str, list[dict[str, Any]]] = {
     "spell_counts": [
@@ -82,8 +90,19 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
     "dwell_counts": [PANEL],
     "stay_counts": [PANEL],
     "entry_counts": [PANEL, PANEL | {"history": "complete"}],
-    "recency_counts": [PANEL],
+    "recency_counts": [PANEL, PANEL | {"scheme": "aipl"}],
     "spend_by_recency": [PANEL],
+    "spend_ahead": [PANEL | {"n_periods": 6}],
+    "passage_counts": [PANEL | {"target": "churned", "prospects": ["prospect"]}],
+    "cohort_counts": [PANEL | {"cohort": "quarter"}],
+    "customers_by_pair": [PANEL],
+    "customers_by_stay": [PANEL],
+    "flow_counts_between": [PANEL | {"periods": ["2023-09-01", "2023-12-01", "2024-03-01"]}],
+    "behaviour_counts": [PANEL | {"n_periods": 12, "with_engagements": True, "by": ["region"]}],
+    "covariate_counts": [COVARIATES],
+    "covariate_customers": [COVARIATES],
+    "coarse_transition_counts": [UNIVERSES | {"by": ["region"]}],
+    "agreement_counts": [UNIVERSES],
     "sequence_counts": [PANEL | {"n_periods": 6}],
     "customers_by_move": [PANEL],
     "customers_by_use": [PANEL],

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from lcm_research.stages.scheme import Rule, Scheme
 
-__all__ = ["Compared", "compared_with"]
+__all__ = ["Compared", "compared_with", "worked_out"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def compared_with(scheme: Scheme, numbers: Mapping[str, float]) -> Compared:
     for condition in scheme.conditions():
         for node in condition.tree.find_all(exp.Predicate):
             sides = list(node.iter_expressions())
-            values = [value for side in sides if (value := _worked_out(side, numbers)) is not None]
+            values = [value for side in sides if (value := worked_out(side, numbers)) is not None]
             named = [{c.name for c in side.find_all(exp.Column)} - set(numbers) for side in sides]
             for name in set().union(*named):
                 found.setdefault(name, set()).update(values)
@@ -55,17 +55,17 @@ def compared_with(scheme: Scheme, numbers: Mapping[str, float]) -> Compared:
     return Compared({name: frozenset(values) for name, values in found.items()}, frozenset(mixed))
 
 
-def _worked_out(node: exp.Expr, numbers: Mapping[str, float]) -> float | None:
+def worked_out(node: exp.Expr, numbers: Mapping[str, float]) -> float | None:
     """Return the number that an expression of thresholds stands for, or None where it names something else."""
     if isinstance(node, exp.Column):
         return float(numbers[node.name]) if node.name in numbers else None
     if isinstance(node, exp.Literal):
         return None if node.is_string else float(node.this)
     if isinstance(node, exp.Paren | exp.Neg):
-        value = _worked_out(node.this, numbers)
+        value = worked_out(node.this, numbers)
         return value if value is None or isinstance(node, exp.Paren) else -value
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div):
-        left, right = (_worked_out(part, numbers) for part in (node.left, node.right))
+        left, right = (worked_out(part, numbers) for part in (node.left, node.right))
         if left is None or right is None:
             return None
         if isinstance(node, exp.Add | exp.Sub):

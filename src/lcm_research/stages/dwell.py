@@ -11,13 +11,12 @@ from typing import Any, Unpack
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 
 from lcm_research.data.reduction import Tables, reduction
 from lcm_research.errors import ModelError, StudyError
 from lcm_research.stages.calendar import months, period_of_each_day
-from lcm_research.stages.moves import possible_moves
-from lcm_research.stages.panel import PanelOptions, panel_of
+from lcm_research.stages.clocks import Watched, clocks
+from lcm_research.stages.panel import ANY, PanelOptions, panel_of
 from lcm_research.stages.rules import StageRules
 
 __all__ = [
@@ -26,6 +25,8 @@ __all__ = [
     "OPEN",
     "UNKNOWN_BEFORE",
     "WINDOW_START",
+    "customers_by_pair",
+    "customers_by_stay",
     "dwell_counts",
     "entry_counts",
     "recency_counts",
@@ -77,6 +78,36 @@ def second_order_counts(tables: Tables, **options: Unpack[PanelOptions]) -> ir.T
 
 
 @reduction(
+    keys={"before_stage": "object", "from_stage": "object", "to_stage": "object", "replicate": "int64"},
+    counts={"n_customers": "int64"},
+)
+def customers_by_pair(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
+    """
+    Count the different customers behind each pair of moves: ``second_order_counts`` counts their months.
+
+    Options: see ``PanelOptions``. ``(any)`` as the next stage holds everybody with that past, and as the stage before
+    as well everybody who was in the stage with a known month before and after.
+
+    Returns
+    -------
+    Ibis table
+        before_stage, from_stage, to_stage, the segments, replicate; n_customers.
+    """
+    panel, rules = panel_of(tables, **options)
+    by = options.get("by", ())
+    in_time = ibis.window(group_by="customer_id", order_by="period")
+    panel = panel.mutate(before=panel.was.lag().over(in_time))
+    moved = panel.filter((panel.code >= 0) & (panel.was >= 0) & (panel.before >= 0))
+    counted = []
+    for keys in (("before", "was", "code"), ("before", "was"), ("was",)):
+        cells = moved.group_by(*keys, *by, "replicate").agg(n_customers=moved.customer_id.nunique())
+        names = dict(zip(("before_stage", "from_stage", "to_stage"), ("before", "was", "code"), strict=True))
+        named = {new: rules.name(cells[old]) if old in keys else ibis.literal(ANY) for new, old in names.items()}
+        counted.append(cells.select(*by, "replicate", "n_customers", **named))
+    return ibis.union(*counted)
+
+
+@reduction(
     keys={
         "stage": "object",
         "next_stage": "object",
@@ -111,6 +142,28 @@ def dwell_counts(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
         stage=rules.name(cells.code),
         next_stage=rules.name(cells.next).fill_null(OPEN),
     )
+
+
+@reduction(keys={"stage": "object", "longest_periods": "int64", "replicate": "int64"}, counts={"n_customers": "int64"})
+def customers_by_stay(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
+    """
+    Count the different customers behind the stays in a stage, by the longest time that one of theirs was at risk.
+
+    Options: see ``PanelOptions``. Only stays whose beginning was seen, as ``dwell_counts`` marks them; an open stay
+    could not be seen ending in the last period, so it was at risk for one period less.
+
+    Returns
+    -------
+    Ibis table
+        stage, longest_periods (0: never at risk), the segments, replicate; n_customers.
+    """
+    stays, rules = _stays(tables, **options)
+    by = options.get("by", ())
+    seen = stays.filter(stays.start_observed)
+    seen = seen.mutate(at_risk=seen.dwell_periods - seen.next.isnull().cast("int64"))
+    each = seen.group_by("customer_id", "code", *by, "replicate").agg(longest_periods=seen.at_risk.max())
+    cells = each.group_by("code", "longest_periods", *by, "replicate").agg(n_customers=each.count())
+    return cells.select("longest_periods", *by, "replicate", "n_customers", stage=rules.name(cells.code))
 
 
 @reduction(
@@ -193,14 +246,21 @@ def recency_counts(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
     Count moves between stages, with stages that are left by the clock split by recency.
 
     Pfeifer and Carraway's form: in a stage that time alone leads out of, the chance of the next move depends on how
-    many whole periods have been silent since the last purchase. Options: see ``PanelOptions``.
+    many whole periods have been silent since the last purchase; or since the last social act, where that is what
+    the stage's clock watches (``lcm_research.stages.clocks``). Options: see ``PanelOptions``.
 
     Returns
     -------
     Ibis table
         from_stage, from_silent, to_stage, to_silent, the segments, replicate; n customers. ``silent`` is 0 in
-        stages without a clock, and in a period with a purchase. Moves from or to a stage with a clock are not
-        counted while the last purchase lies before the first period.
+        stages without a clock, and in a period with a purchase (or social act). Moves from or to a stage whose
+        clock watches purchases are not counted while the last purchase lies before the first period; silence in
+        social acts counts from the first contact where there was none yet.
+
+    Raises
+    ------
+    ModelError
+        A clock watches something else, or purchases and social acts at once.
     """
     panel, rules = _with_recency(tables, **options)
     by = options.get("by", ())
@@ -309,22 +369,38 @@ def _stays(tables: Tables, **options: Unpack[PanelOptions]) -> tuple[ir.Table, S
     return starts.filter(starts.code >= 0), rules
 
 
-def _by_period(transactions: ir.Table, options: PanelOptions) -> ir.Table:
+def _by_period(events: ir.Table, options: PanelOptions) -> ir.Table:
     days = ibis.memtable(period_of_each_day(_calendar(options))).rename(on_day="day")
-    return transactions.join(days, transactions.day == days.on_day, how="inner")
+    return events.join(days, events.day == days.on_day, how="inner")
 
 
 def _with_recency(tables: Tables, **options: Unpack[PanelOptions]) -> tuple[ir.Table, StageRules]:
     """Return the panel with ``silent``, missing where a stage has a clock and the last purchase is not known."""
     panel, rules = panel_of(tables, **options)
-    bought = tables["transactions"]
-    bought = _by_period(bought.filter(~bought.is_return), options)
-    bought = bought.select("customer_id", "period", bought_in=bought.period).distinct()
-    joined = panel.left_join(bought, ["customer_id", "period"])
-    joined = joined.select(*panel.columns, "bought_in")
-    so_far = ibis.window(group_by="customer_id", order_by="period", preceding=None, following=0)
-    silent = joined.period - joined.bought_in.max().over(so_far)
     held = {name: options[name] for name in ("confirm_periods", "min_dwell") if name in options}
-    clocked = [int(place) for place in np.flatnonzero(possible_moves(rules, **held).clock.sum(axis=1))]
-    has_clock = joined.code.isin(clocked) if clocked else ibis.literal(False)
-    return joined.mutate(silent=has_clock.ifelse(silent, ibis.literal(0, "int64"))), rules
+    # a clock without its table is off, as in the rules
+    watched = {stage: table for stage, table in clocks(rules, **held).items() if table in tables}
+    so_far = ibis.window(group_by="customer_id", order_by="period", preceding=None, following=0)
+    silent: Any = ibis.literal(0, "int64")
+    for table in sorted(set(watched.values())):
+        active = _by_period(_that_stop(table, tables, rules), options)
+        active = active.select("customer_id", "period", active_in=active.period).distinct()
+        joined = panel.left_join(active, ["customer_id", "period"])
+        panel = joined.select(*panel.columns, "active_in")
+        last = panel.active_in.max().over(so_far)
+        if table == "engagements":  # a prospect who never engaged has been silent since the first contact
+            last = last.fill_null(panel.period.min().over(ibis.window(group_by="customer_id")))
+        panel = panel.mutate(**{f"since_{table}": panel.period - last}).drop("active_in")
+    for table in sorted(set(watched.values())):
+        places = [place for place, stage in enumerate(rules.stages) if watched.get(stage) == table]
+        silent = panel.code.isin(places).ifelse(panel[f"since_{table}"], silent)
+    return panel.mutate(silent=silent), rules
+
+
+def _that_stop(table: Watched, tables: Tables, rules: StageRules) -> ir.Table:
+    """Return the purchases, or the social acts, that stop a clock."""
+    rows = tables[table]
+    if table == "transactions":
+        return rows.filter(~rows.is_return)
+    nothing = [action for action, weight in rules.scheme.acts.weights.items() if weight == 0]
+    return rows.filter(~rows.action.isin(nothing)) if nothing else rows

@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 from lcm_research.data.reduction import Tables
 from lcm_research.stages.scheme import Acts, Scheme
 
-__all__ = ["KINDS", "SCORE_BASE", "changes"]
+__all__ = ["KINDS", "SCORE_BASE", "Entry", "Kind", "changes", "entries_of", "nothing", "sources_of"]
 
 Kind = Literal["sum", "max", "min"]
 
@@ -69,22 +69,23 @@ def changes(
         change nothing that is asked.
     """
     needed = set(needs)
-    entries = _entries(needed, windows, scheme.unit)
+    entries = entries_of(needed, windows, scheme.unit)
     columns = [name for name in KINDS if name in {entry.column for entry in entries}]
-    sources = _sources(tables, scheme, windows, **days)
+    sources = sources_of(tables, scheme, windows, **days)
     parts = []
     for source, after in dict.fromkeys((entry.source, entry.after) for entry in entries):
         rows = sources[source]()
         if rows is None:
             continue
         made = {e.column: e.value(rows).cast("int64") for e in entries if (e.source, e.after) == (source, after)}
-        filled = {name: made.get(name, _nothing(name)) for name in columns}
+        filled = {name: made.get(name, nothing(name)) for name in columns}
         parts.append(rows.select("customer_id", day=rows.day + after, **filled))
     together = ibis.union(*parts) if len(parts) > 1 else parts[0]
     return together.filter(together.day <= days["until"])
 
 
-def _nothing(column: str) -> Any:
+def nothing(column: str) -> Any:
+    """Return what a row adds to a column of ``KINDS`` that it does not speak of."""
     return ibis.literal(0, "int64") if KINDS[column] == "sum" else ibis.null("int64")
 
 
@@ -124,7 +125,8 @@ WINDOWED: Mapping[str, tuple[str, Value]] = {
 """What is summed over a window: its source and what a row adds."""
 
 
-def _entries(needs: set[str], windows: Mapping[str, int], unit: str) -> list[Entry]:
+def entries_of(needs: set[str], windows: Mapping[str, int], unit: str) -> list[Entry]:
+    """Return what is entered for the primitives ``needs``; the purchases of customers are always there."""
     if unit == "community":
         return _community_entries(needs, windows)
     entries = [
@@ -165,7 +167,7 @@ def _negative(value: Value) -> Value:
     return lambda rows: -value(rows)
 
 
-def _sources(
+def sources_of(
     tables: Tables, scheme: Scheme, windows: Mapping[str, int], *, since: int | None, until: int
 ) -> dict[str, Callable[[], ir.Table | None]]:
     """Return each source as a function, so that only tables that are needed are asked for."""

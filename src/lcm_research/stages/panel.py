@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict, Unpack
 
 import ibis
@@ -22,6 +22,7 @@ from lcm_research.data.reduction import Tables, reduction
 from lcm_research.errors import StudyError
 from lcm_research.stages.calendar import months
 from lcm_research.stages.dense import History, is_known, known_at_each_end, people
+from lcm_research.stages.gaps import Gaps, gaps_of, moves_in_gaps, stocks_in_gaps
 from lcm_research.stages.holding import held
 from lcm_research.stages.primitives import CORE
 from lcm_research.stages.rules import StageRules, stage_rules
@@ -32,6 +33,7 @@ __all__ = [
     "UNKNOWN",
     "customers_by_move",
     "customers_by_use",
+    "cuts_by_period",
     "panel_of",
     "stage_panel",
     "stage_stock",
@@ -116,7 +118,7 @@ def stage_panel(
         A cut of the scheme is not set.
     """
     calendar = months(observation_start_day=observation_start_day, as_of_day=as_of_day)
-    ends = calendar.assign(**_cuts_by_period(rules, calendar))
+    ends = calendar.assign(**cuts_by_period(rules, calendar))
     dense, names = known_at_each_end(
         tables, rules=rules, ends=ends, observation_start_day=observation_start_day, history=history, by=by
     )
@@ -140,7 +142,7 @@ def stage_panel(
     return panel.select(*columns, "code", "was", coarse=coarse)
 
 
-def _cuts_by_period(rules: StageRules, calendar: pd.DataFrame) -> dict[str, pd.Series]:
+def cuts_by_period(rules: StageRules, calendar: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the cuts that differ by period, one value a period of the calendar."""
     found = {}
     for name in rules.scheme.cuts:
@@ -183,6 +185,29 @@ def panel_of(
     return stage_panel(tables, rules=rules, **window), rules
 
 
+def counted_of(
+    tables: Tables, of_gaps: Callable[[Gaps], ir.Table], **options: Unpack[PanelOptions]
+) -> tuple[ir.Table, StageRules]:
+    """
+    Return what ``of_gaps`` finds, or rows of the panel with ``n_customers`` 1, and the rules that made it.
+
+    The panel is gone through where a stage depends on more than its own period end: where it is held on to, or a rule
+    asks for how many period ends in a row something has held. Both give the same counts.
+    """
+    if options["period"] != "month":
+        return panel_of(tables, **options)
+    rules = stage_rules(options["scheme"], window_days=options["window_days"], thresholds=options["thresholds"])
+    held_on = options.get("confirm_periods", 1) != 1 or options.get("min_dwell", 0) not in (0, 1)
+    if held_on or rules.scheme.streaks:
+        panel, rules = panel_of(tables, **options)
+        return panel.mutate(n_customers=1), rules
+    start, end = options["observation_start_day"], options["as_of_day"]
+    calendar = months(observation_start_day=start, as_of_day=end)
+    ends = calendar.assign(**cuts_by_period(rules, calendar))
+    window: dict[str, Any] = {"history": options["history"], "by": options.get("by", ())}
+    return of_gaps(gaps_of(tables, rules=rules, ends=ends, observation_start_day=start, **window)), rules
+
+
 @reduction(
     keys={"from_stage": "object", "to_stage": "object", "period_start": "object", "replicate": "int64"},
     counts={"n": "int64"},
@@ -205,10 +230,10 @@ def transition_counts(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Tab
     Ibis table
         from_stage, to_stage, period_start, the segments, replicate; n customers.
     """
-    panel, rules = panel_of(tables, **options)
+    moved, rules = counted_of(tables, moves_in_gaps, **options)
     by = options.get("by", ())
-    moved = panel.filter((panel.code >= 0) & (panel.was >= 0))
-    cells = moved.group_by("was", "code", "period_start", *by, "replicate").agg(n=moved.count())
+    moved = moved.filter((moved.code >= 0) & (moved.was >= 0))
+    cells = moved.group_by("was", "code", "period_start", *by, "replicate").agg(n=moved.n_customers.sum())
     return cells.select(
         "period_start", *by, "replicate", "n", from_stage=rules.name(cells.was), to_stage=rules.name(cells.code)
     )
@@ -227,9 +252,9 @@ def stage_stock(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
     Ibis table
         period_start, stage, the segments, replicate; n customers.
     """
-    panel, rules = panel_of(tables, **options)
+    held_in, rules = counted_of(tables, stocks_in_gaps, **options)
     by = options.get("by", ())
-    cells = panel.group_by("period_start", "code", *by, "replicate").agg(n=panel.count())
+    cells = held_in.group_by("period_start", "code", *by, "replicate").agg(n=held_in.n_customers.sum())
     return cells.select("period_start", *by, "replicate", "n", stage=rules.name(cells.code).fill_null(UNKNOWN))
 
 
