@@ -16,16 +16,16 @@ PACKAGE = ROOT / "src" / "lcm_research"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 FOUNDATION = {"errors", "estimate", "privacy"}
+MODEL = FOUNDATION | {"specification", "study", "data", "stages"}
 ROOMS: dict[str, set[str]] = {
+    "specification": {"errors", "estimate"},
     "study": FOUNDATION,
     "data": FOUNDATION | {"study"},
     "stages": FOUNDATION | {"study", "data"},
-    "survival": FOUNDATION | {"study", "data", "stages"},
-    "transitions": FOUNDATION | {"study", "data", "stages"},
-    "attribution": FOUNDATION | {"study", "data", "stages"},
+    **dict.fromkeys(("survival", "transitions", "attribution"), MODEL),
 }
 MODELS = {"stages", "survival", "transitions", "attribution"}
-ROOMS["findings"] = FOUNDATION | {"study", "data"} | MODELS
+ROOMS["findings"] = MODEL | MODELS
 ROOMS["plots"] = ROOMS["findings"] | {"findings"}
 ROOMS["workbench"] = ROOMS["findings"] | {"findings"}
 ROOMS["pages"] = FOUNDATION | {"study", "data", "findings"}
@@ -83,12 +83,13 @@ def _cells(path: Path) -> list[dict]:
     return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
 
-def test_there_are_five_notebooks() -> None:
+def test_there_are_six_notebooks() -> None:
     assert [p.stem for p in NOTEBOOKS] == [
         "00_data_audit",
         "01_churn_survival",
         "02_stage_markov",
         "03_social_attribution",
+        "05_stage_multiverse",
         "07_churn_warning",
     ]
 

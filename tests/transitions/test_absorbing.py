@@ -320,7 +320,7 @@ def test_rewards_are_what_was_spent_over_the_periods_that_ended_there() -> None:
     )
     amount, periods = rewards_by_state(spend, chain, currency="CNY")
     reward = amount.sum(axis=0) / np.maximum(periods.sum(axis=0), 1)
-    assert dict(zip(chain.states, reward, strict=True))["active 0"] == pytest.approx(25.0)
+    assert dict(zip(chain.states, reward, strict=True))["active 0"] == pytest.approx(0.25)  # 25 fen a period
     assert reward[1:].tolist() == [0.0] * 6
     with pytest.raises(ModelError, match="nothing was spent in currency 'USD'; the spending is in CNY"):
         rewards_by_state(spend, chain, currency="USD")

@@ -90,3 +90,18 @@ def test_sequences_of_another_length_or_none_are_refused() -> None:
         sequence_table(pd.DataFrame({"sequence": [9], "replicate": [0], "n": [1]}), stages=STAGES, n_periods=2)
     with pytest.raises(ModelError, match="no customer was followed for 8 periods"):
         sequence_table(pd.DataFrame({"sequence": [0], "replicate": [0], "n": [0]}), stages=STAGES, n_periods=8)
+
+
+def test_the_share_of_stayers_stays_between_0_and_1() -> None:
+    found = [
+        mover_stayer(sequence_table(counts, stages=STAGES, n_periods=6), moves=None).stayers["a"]
+        for counts in (
+            sequences(np.random.default_rng(seed), n_customers=400, n_periods=6, stayers=0.02) for seed in range(12)
+        )
+    ]
+    assert all(0 <= each.lower <= each.value <= each.upper <= 1 for each in found)
+    none = [each for each in found if each.value == 0]
+    assert none
+    assert len(none) < len(found)
+    # of nobody seen to be a stayer as many may be as were there throughout, and chance could have kept more
+    assert all(each.upper > 0.8**6 for each in none)

@@ -22,7 +22,11 @@ from lcm_research.transitions.recency import ChainCounts, Start, probabilities
 
 __all__ = [
     "StageOutcomes",
+    "arrivals",
+    "coming_back",
     "first_passage",
+    "interval_or_reason",
+    "not_certain",
     "outcomes_by_stage",
     "reaching",
     "time_in_stages",
@@ -99,12 +103,12 @@ def time_to(
     ModelError
         Nobody was ever seen to arrive, fewer than 20 groups of customers did, or the horizon is not positive.
     """
-    into = _arrivals(chain, target, horizon_periods)
+    into = arrivals(chain, target, horizon_periods)
 
     def periods(P: np.ndarray) -> np.ndarray:
         return fundamental_matrix(P, into | lost, horizon_periods=horizon_periods).sum(axis=1)
 
-    lost, uncertain = _not_certain(chain, into, target, horizon_periods)
+    lost, uncertain = not_certain(chain, into, target, horizon_periods)
     found, reasons = outcomes_by_stage(
         chain, periods, final=into, start=start, unit="periods", scale="log", n_customers=n_customers, level=level,
         skip=uncertain,
@@ -139,7 +143,7 @@ def reaching(
     StageOutcomes
         Intervals by the jackknife on the logit scale; a probability of 0 or 1 has a reason in place of one.
     """
-    into = _arrivals(chain, target, horizon_periods)
+    into = arrivals(chain, target, horizon_periods)
     ended = np.zeros(len(chain.states), dtype=bool)
     for stage in before:
         ended |= chain.members(stage)
@@ -174,8 +178,8 @@ def time_in_stages(
     dict of stage to StageOutcomes
         The stage in which the time is spent; over them the times add up to ``time_to``.
     """
-    into = _arrivals(chain, target, horizon_periods)
-    lost, uncertain = _not_certain(chain, into, target, horizon_periods)
+    into = arrivals(chain, target, horizon_periods)
+    lost, uncertain = not_certain(chain, into, target, horizon_periods)
     made = {}
     for stage in chain.stages:
         if stage == target:
@@ -196,6 +200,54 @@ def time_in_stages(
     return made
 
 
+def coming_back(
+    chain: ChainCounts,
+    *,
+    stages: Sequence[str],
+    final: Sequence[str],
+    horizon_periods: int,
+    start: Start,
+    n_customers: Mapping[str, int] | None = None,
+    level: float = 0.95,
+) -> StageOutcomes:
+    """
+    Probability of leaving some stages (at risk) for any but ``final`` ones (lapsed) within a horizon.
+
+    Parameters
+    ----------
+    chain, horizon_periods, start, n_customers, level
+        As in ``time_to``.
+    stages : list of str
+        Those that customers come back from; going from one of them to another is no way back.
+    final : list of str
+        Where there is no way back from.
+
+    Returns
+    -------
+    StageOutcomes
+        For each of ``stages`` that somebody was in; intervals by the jackknife on the logit scale.
+    """
+    away = np.zeros(len(chain.states), dtype=bool)
+    ended = away.copy()
+    for stage in stages:
+        away |= chain.members(stage) if stage in chain.stages else False
+    for stage in final:
+        ended |= chain.members(stage)
+    back = ~(away | ended)
+
+    def returns(P: np.ndarray) -> np.ndarray:
+        return reach_probability(P, back, horizon_periods=horizon_periods)
+
+    found, reasons = outcomes_by_stage(
+        chain, returns, final=back | ended, start=start, unit="probability", scale="logit", n_customers=n_customers,
+        level=level,
+    )  # fmt: skip
+    return StageOutcomes(
+        outcome="coming back", target=final[0], horizon_periods=horizon_periods, start=start, estimates=found,
+        reasons=reasons,
+    )  # fmt: skip
+
+
 def first_passage(
     chain: ChainCounts, *, origin: str, target: str, horizon_periods: int, start: Start, level: float = 0.95
 ) -> pd.DataFrame:
@@ -208,7 +260,7 @@ def first_passage(
         period (1 to the horizon), probability (of arriving in that very period), cumulative (by its end) with lower
         and upper, pointwise by the jackknife on the logit scale; missing while nobody can have arrived.
     """
-    into = _arrivals(chain, target, horizon_periods)
+    into = arrivals(chain, target, horizon_periods)
     if origin == target:
         raise ModelError(f"first passage from '{origin}' to itself takes no time; choose another target")
     place = chain.stages.index(origin) if chain.members(origin).any() else 0
@@ -221,7 +273,7 @@ def first_passage(
         cumulative[:, k] = there[:, into].sum(axis=1)
     rows = []
     for k in range(1, horizon_periods + 1):
-        found = _interval(cumulative[0, k], cumulative[1:, k], "probability", 0, "logit", level)
+        found = interval_or_reason(cumulative[0, k], cumulative[1:, k], "probability", 0, "logit", level)
         ends = (found.lower, found.upper) if isinstance(found, Estimate) else (np.nan, np.nan)
         rows.append((k, cumulative[0, k] - cumulative[0, k - 1], cumulative[0, k], *ends))
     return pd.DataFrame(rows, columns=["period", "probability", "cumulative", "lower", "upper"])
@@ -251,7 +303,7 @@ def outcomes_by_stage(
         stage = chain.stages[place]
         inside = chain.stage_of == place
         n = int(counts[0, inside].sum()) if n_customers is None else int(n_customers.get(stage, 0))
-        made = _interval(values[0, place], values[1:, place], unit, n, scale, level)
+        made = interval_or_reason(values[0, place], values[1:, place], unit, n, scale, level)
         if isinstance(made, Estimate):
             found[stage] = made
         else:
@@ -271,8 +323,10 @@ def _all(chain: ChainCounts, place: int, final: np.ndarray) -> bool:
     return bool(final[chain.stage_of == place].all())
 
 
-def _interval(value: float, without: np.ndarray, unit: str, n: int, scale: Scale, level: float) -> Estimate | str:
-    """Return the estimate, or why there is none."""
+def interval_or_reason(
+    value: float, without: np.ndarray, unit: str, n: int, scale: Scale, level: float
+) -> Estimate | str:
+    """Return the estimate by the jackknife, or why there is none."""
     if value <= 0 and scale in ("log", "logit"):
         return "never happens from here"
     if scale == "logit" and value >= 1 - 1e-12:
@@ -283,7 +337,7 @@ def _interval(value: float, without: np.ndarray, unit: str, n: int, scale: Scale
         return "rests on one group of customers"
 
 
-def _arrivals(chain: ChainCounts, target: str, horizon_periods: int | None) -> np.ndarray:
+def arrivals(chain: ChainCounts, target: str, horizon_periods: int | None) -> np.ndarray:
     """Return the states of a stage to arrive in, after checking that enough customers did."""
     if horizon_periods is not None and horizon_periods < 1:
         raise ModelError(f"horizon_periods={horizon_periods} is no horizon; choose 1 or more, or None for no end")
@@ -298,7 +352,7 @@ def _arrivals(chain: ChainCounts, target: str, horizon_periods: int | None) -> n
     return into
 
 
-def _not_certain(
+def not_certain(
     chain: ChainCounts, into: np.ndarray, target: str, horizon_periods: int | None
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Return the states from which the target may never be reached, and the stages that hold one, with the reason."""

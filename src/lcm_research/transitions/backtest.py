@@ -16,7 +16,7 @@ from scipy import stats
 from lcm_research.errors import ModelError
 from lcm_research.transitions.forecast import FlowCounts, Projection, Season, project
 
-__all__ = ["FEWEST_HELD_OUT", "Backtest", "StageForecast", "backtest", "stage_forecast"]
+__all__ = ["FEWEST_HELD_OUT", "Backtest", "StageForecast", "backtest", "effective_periods", "stage_forecast"]
 
 FEWEST_HELD_OUT = 8
 """Held-out periods below which neither coverage nor the variance between periods is told."""
@@ -46,9 +46,20 @@ class Backtest:
     between: np.ndarray
 
     def beats_persistence(self, *, ahead: int) -> bool:
-        """Whether both scores are below those of a mix that stays as it is."""
+        """
+        Whether both scores are below those of a mix that stays as it is.
+
+        Where both log scores are infinite (a stage that held nobody came to hold somebody) the other decides.
+        """
         row = self.scores.set_index("ahead").loc[ahead]
-        return bool(row["brier"] < row["brier_persistence"] and row["log_score"] < row["log_score_persistence"])
+        told = row["log_score"] < row["log_score_persistence"] or np.isinf(row["log_score"])
+        return bool(row["brier"] < row["brier_persistence"] and told)
+
+    def mean_error(self, *, ahead: int) -> tuple[float, float]:
+        """Return by how much a share was off on average, of the forecasts and of a mix that stays as it is."""
+        rows = self.rows[self.rows["ahead"] == ahead]
+        own, kept = ((rows[name] - rows["observed"]).abs().mean() for name in ("share", "persistence"))
+        return float(own), float(kept)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,11 +76,15 @@ class StageForecast:
         What was done about the calendar, or that it is missing.
     between_reason : str
         Empty where the intervals know how periods differ; otherwise why they do not.
+    carried_from : int or None
+        Periods ahead beyond which too few were held out: from there on the variance between periods is that of so
+        many ahead, grown with the square of the horizon, as under a steady drift. None where nothing is carried.
     """
 
     rows: pd.DataFrame
     season: str
     between_reason: str
+    carried_from: int | None
 
     def table(self) -> pd.DataFrame:
         """Return the rows."""
@@ -148,8 +163,9 @@ def stage_forecast(
     ----------
     flows : FlowCounts
     tried : Backtest or None
-        From ``backtest`` with the same choices: it knows how periods differ. Without it, or with fewer than eight
-        held-out periods, intervals are those of customers and chance alone, and the result says so.
+        From ``backtest`` with the same choices: it knows how periods differ, and where fewer than eight were held
+        out so far ahead, how they differ over the longest horizon with eight. Without it, or with fewer than eight at
+        any horizon, intervals are those of customers and chance alone, and the result says so.
     horizon_periods, season, train_periods, level
         As in ``backtest``.
     """
@@ -159,14 +175,21 @@ def stage_forecast(
         known = min(horizon_periods, len(tried.between))
         extra[:known] = tried.between[:known]
     n_held_out = 0 if tried is None else int(tried.scores["n_periods"].max())
+    freedom = np.array([_freedom(tried, k) for k in range(1, horizon_periods + 1)])[:, None]
+    known = ~np.isnan(extra).any(axis=1)
+    carried_from = None
+    if known.any() and not known.all():
+        carried_from = int(np.flatnonzero(known).max()) + 1
+        ahead = np.arange(carried_from + 1, horizon_periods + 1)
+        extra[carried_from:] = extra[carried_from - 1] * (ahead[:, None] / carried_from) ** 2
+        freedom[carried_from:] = freedom[carried_from - 1]
     reason = ""
-    if np.isnan(extra).any():
+    if not known.any():
         reason = (
             f"intervals do not know how periods differ: {n_held_out} periods were held out, and {FEWEST_HELD_OUT} are "
-            "needed at each number of periods ahead"
+            "needed"
         )
     customers = found.replicate_variance + found.binomial_variance
-    freedom = np.array([_freedom(tried, k) for k in range(1, horizon_periods + 1)])[:, None]
     lower, upper = _interval(found.share, customers + np.nan_to_num(extra), freedom, level)
     rows = []
     for k in range(horizon_periods):
@@ -177,7 +200,7 @@ def stage_forecast(
             rows.append((start, k + 1, stage, *ends, *(float(np.sqrt(v)) for v in parts)))
     columns = ["period_start", "ahead", "stage", "share", "lower", "upper", "n_expected"]
     made = pd.DataFrame(rows, columns=[*columns, "replicate_sd", "binomial_sd", "between_sd"])
-    return StageForecast(rows=made, season=found.season, between_reason=reason)
+    return StageForecast(rows=made, season=found.season, between_reason=reason, carried_from=carried_from)
 
 
 def _one_horizon(
@@ -195,7 +218,7 @@ def _one_horizon(
     if enough:
         extra = np.maximum(surplus.mean(axis=0), 0.0)
         others = np.maximum((surplus.sum(axis=0) - surplus) / (count - 1), 0.0)
-        lower, upper = _interval(forecast, customers + others, max(count / k, 1.0), level)
+        lower, upper = _interval(forecast, customers + others, effective_periods(count, k), level)
     rows = []
     for i, (t, _) in enumerate(usable):
         for j, stage in enumerate(flows.stages):
@@ -226,11 +249,24 @@ def _scores(shares: np.ndarray, usable: list[tuple[int, Projection]], k: int, fr
 
 
 def _freedom(tried: Backtest | None, k: int) -> float:
-    """Degrees of freedom of the variance between periods: forecasts k ahead overlap, so a k-th of them count."""
+    """Degrees of freedom of the variance between periods."""
     if tried is None or k > len(tried.between) or np.isnan(tried.between[k - 1]).any():
         return 99.0
-    held_out = float(tried.scores.loc[tried.scores["ahead"] == k, "n_periods"].sum())
-    return max(held_out / k, 1.0)
+    return effective_periods(float(tried.scores.loc[tried.scores["ahead"] == k, "n_periods"].sum()), k)
+
+
+def effective_periods(n_periods: float, ahead: int) -> float:
+    """
+    Periods whose squared errors are as good as independent, among forecasts whose horizons overlap; 1 at least.
+
+    Errors made j periods apart share ahead - j of ahead shocks, so their squares correlate by (1 - j / ahead) squared
+    (Bartlett 1946).
+
+    >>> effective_periods(12, 1), effective_periods(12, 2)
+    (12.0, 8.0)
+    """
+    overlap = 1 - np.arange(1, ahead) / ahead
+    return max(float(n_periods / (1 + 2 * (overlap**2).sum())), 1.0)
 
 
 def _interval(

@@ -18,10 +18,14 @@ import pandas as pd
 
 from lcm_research.errors import ModelError
 from lcm_research.estimate import N_GROUPS, Estimate, by_replicate, jackknife, leave_one_out
+from lcm_research.transitions.chain import stationary_distribution
 
-__all__ = ["FlowCounts", "Projection", "Season", "balanced_mix", "flow_counts", "project"]
+__all__ = ["FlowCounts", "Projection", "Season", "balanced_mix", "closed_mix", "flow_counts", "project", "settled_from"]
 
 Season = Literal["none", "calendar_month"]
+
+TINY = 1e-12
+"""A share within so much of 0 or 1 is there by definition, and has no interval."""
 
 ROUNDS = 2
 """Times that each calendar month must have been seen before it gets a matrix of its own."""
@@ -55,6 +59,19 @@ class FlowCounts:
     def until(self, period: int) -> FlowCounts:
         """Return what was known at the end of a period."""
         kept = slice(0, period + 1)
+        return FlowCounts(
+            stages=self.stages, periods=self.periods[kept], moves=self.moves[kept], entries=self.entries[kept]
+        )
+
+    def since(self, period_start: str) -> FlowCounts:
+        """Return the flows after a period, with its stock at their beginning; ModelError where fewer than 3 remain."""
+        first = next((t for t, period in enumerate(self.periods) if period >= period_start), len(self.periods))
+        if len(self.periods) - first < 3:
+            raise ModelError(
+                f"a forecast needs moves within two periods at least; from {period_start} on there are "
+                f"{max(len(self.periods) - first - 1, 0)}"
+            )
+        kept = slice(first, None)
         return FlowCounts(
             stages=self.stages, periods=self.periods[kept], moves=self.moves[kept], entries=self.entries[kept]
         )
@@ -106,6 +123,27 @@ def flow_counts(counts: pd.DataFrame, entries: pd.DataFrame, *, stages: Sequence
             "stayed in the next period; moves and entries must come from the same panel with the same choices"
         )
     return made
+
+
+def settled_from(flows: FlowCounts, *, observation_start_day: int, window_days: int) -> str:
+    """
+    Return the first period that ends a whole churn window after observation began.
+
+    Before it nobody could be seen lapsing, and who was there all along becomes known in one lot: neither happens again.
+
+    Raises
+    ------
+    ModelError
+        No period ends so late.
+    """
+    for period in flows.periods:
+        end = pd.Period(period[:7], freq="M").end_time.normalize()
+        if (end - pd.Timestamp("1970-01-01")).days >= observation_start_day + window_days - 1:
+            return period
+    raise ModelError(
+        f"a forecast starts once a whole churn window of {window_days} days was observed; the last period, "
+        f"{flows.periods[-1]}, ends earlier; wait for more data"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -214,19 +252,64 @@ def balanced_mix(flows: FlowCounts, *, level: float = 0.95) -> dict[str, Estimat
         raise ModelError("nobody came in after the first period; the mix of a closed population is its chain's own")
     grouped = np.concatenate([moved, new[:, None, :]], axis=1)
     value, without = leave_one_out(grouped, _balance)
-    made = {}
-    for j, stage in enumerate(flows.stages):
-        if 0 < value[j] < 1:
-            n = int(flows.stock(len(flows.periods) - 1).sum())
-            made[stage] = jackknife(value[j], without[:, j], unit="share", n=n, scale="logit", level=level)
-    return made
+    return _mix(flows, value, without, level)
+
+
+def closed_mix(flows: FlowCounts, *, level: float = 0.95) -> dict[str, Estimate]:
+    """
+    The mix of stages that stays as it is when nobody new comes: the stationary distribution of the chain.
+
+    Parameters
+    ----------
+    flows : FlowCounts
+    level : float
+
+    Returns
+    -------
+    dict of stage to Estimate
+        By the jackknife on the logit scale; stages with a share of 0 are left out.
+
+    Raises
+    ------
+    ModelError
+        Customers end in one of several groups of stages, depending on where they start.
+    """
+    moved = flows.moves[1:].sum(axis=0)
+    total = moved.sum(axis=0)
+    visited = (total.sum(axis=0) + total.sum(axis=1)) > 0
+    stages = [stage for stage, there in zip(flows.stages, visited, strict=True) if there]
+    whole = _probability(total)
+
+    def settle(counts: np.ndarray) -> np.ndarray:
+        # a row that only the group left out had filled stays as it was
+        P = np.where(counts.sum(axis=1, keepdims=True) > 0, _probability(counts), whole)
+        mix = np.zeros(len(visited))
+        mix[visited] = stationary_distribution(P[np.ix_(visited, visited)], stages=stages)
+        return mix
+
+    return _mix(flows, *leave_one_out(moved, settle), level)
+
+
+def _mix(flows: FlowCounts, value: np.ndarray, without: np.ndarray, level: float) -> dict[str, Estimate]:
+    """Return the shares that are neither 0 nor 1, with intervals."""
+    n = int(flows.stock(len(flows.periods) - 1).sum())
+    inner = (value > TINY) & (value < 1 - TINY) & ((without > TINY) & (without < 1 - TINY)).all(axis=0)
+    return {
+        flows.stages[j]: jackknife(value[j], without[:, j], unit="share", n=n, scale="logit", level=level)
+        for j in np.flatnonzero(inner)
+    }
+
+
+def _probability(moves: np.ndarray) -> np.ndarray:
+    """Return the matrix of probabilities; whoever comes into a stage that nobody was seen leaving stays."""
+    rows = moves.sum(axis=1, keepdims=True)
+    return np.where(rows > 0, moves / np.where(rows > 0, rows, 1.0), np.eye(len(moves)))
 
 
 def _balance(counts: np.ndarray) -> np.ndarray:
     """Solve for the mix from moves and, in the last row, entries."""
     moves, new = counts[:-1], counts[-1]
-    rows = moves.sum(axis=1, keepdims=True)
-    P = np.where(rows > 0, moves / np.where(rows > 0, rows, 1.0), np.eye(len(moves)))
+    P = _probability(moves)
     share = new.sum() / counts.sum()
     return np.linalg.solve((np.eye(len(P)) - (1 - share) * P).T, share * new / new.sum())
 

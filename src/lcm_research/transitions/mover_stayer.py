@@ -8,14 +8,22 @@ and what looks like memory are differences between customers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate, by_replicate, jackknife, leave_one_out
+from lcm_research.estimate import (
+    FEW_GROUPS,
+    N_GROUPS,
+    Estimate,
+    by_replicate,
+    clopper_pearson,
+    jackknife,
+    leave_one_out,
+)
 from lcm_research.stages.moves import Moves
 from lcm_research.transitions.replicate_wald import ReplicateWald, replicate_wald
 
@@ -142,7 +150,7 @@ def mover_stayer(table: SequenceTable, *, moves: Moves | None, level: float = 0.
         )
         fitted, left = leave_one_out(counts, lambda c: _fit(c, table.n_periods))
         n = int(counts[:, 0].sum())
-        stayers[stage] = jackknife(fitted[0], left[:, 0], unit="share", n=n, level=level)
+        stayers[stage] = _share(float(fitted[0]), left[:, 0], round(counts[:, 1].sum()), n, level)
         excess[stage] = jackknife(fitted[2] - fitted[3], left[:, 2] - left[:, 3], unit="share", n=n, level=level)
         p_value = float(stats.chi2.sf(fitted[4], 1) / 2)
         rows.append((stage, n, fitted[2], fitted[3], fitted[0], fitted[1], fitted[4], p_value))
@@ -157,6 +165,20 @@ def mover_stayer(table: SequenceTable, *, moves: Moves | None, level: float = 0.
         rows=pd.DataFrame(rows, columns=[*columns, "likelihood_ratio", "p_value"]),
         reasons=reasons,
     )
+
+
+def _share(value: float, without: np.ndarray, always: int, n: int, level: float) -> Estimate:
+    """
+    Return the share of stayers, whose interval stays between 0 and 1.
+
+    Where it is 0 nothing varies between groups of customers; stayers are then at most those who were always there.
+    """
+    if value == 0:
+        upper = clopper_pearson(always, n, level)[1]
+        return Estimate(value=0.0, lower=0.0, upper=upper, unit="share", n=n, level=level, leave_one_out=without)
+    inside = without.min() > 0 and without.max() < 1
+    found = jackknife(value, without, unit="share", n=n, level=level, scale="logit" if inside else "identity")
+    return replace(found, lower=max(found.lower, 0.0), upper=min(found.upper, 1.0))
 
 
 def _not_tested(table: SequenceTable, moves: Moves | None, i: int) -> str:

@@ -10,7 +10,7 @@ the clock can give way, but nobody can bring them about, so they are marked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,16 @@ from lcm_research.estimate import Estimate, jackknife
 from lcm_research.transitions.fundamental import fundamental_matrix, reach_probability
 from lcm_research.transitions.recency import ChainCounts, Start, probabilities
 
-__all__ = ["Outcome", "elasticities", "outcome_after_change", "probability_outcome", "reweighted", "time_outcome"]
+__all__ = [
+    "Outcome",
+    "alike",
+    "elasticities",
+    "levers",
+    "outcome_after_change",
+    "probability_outcome",
+    "reweighted",
+    "time_outcome",
+]
 
 Outcome = Callable[[np.ndarray], np.ndarray]
 """From a transition matrix to the outcome of each state."""
@@ -41,7 +50,14 @@ def probability_outcome(chain: ChainCounts, *, target: str, horizon_periods: int
     return lambda P: reach_probability(P, into, horizon_periods=horizon_periods), into
 
 
-def reweighted(probability: np.ndarray, rows: np.ndarray, columns: np.ndarray, factor: complex | float) -> np.ndarray:
+def reweighted(
+    probability: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    factor: complex | float,
+    *,
+    at_most_certain: bool = False,
+) -> np.ndarray:
     """
     Multiply the probability of a move by ``factor`` and let the other moves out of its rows give way in proportion.
 
@@ -51,6 +67,8 @@ def reweighted(probability: np.ndarray, rows: np.ndarray, columns: np.ndarray, f
     rows, columns : arrays of bool, shape (n_states,)
         The states of the stage that is left, and of the one that is entered.
     factor : number
+    at_most_certain : bool
+        Whether a row in which the move would be more than certain makes it certain; otherwise it is refused.
 
     Returns
     -------
@@ -68,6 +86,10 @@ def reweighted(probability: np.ndarray, rows: np.ndarray, columns: np.ndarray, f
     P = probability.astype(complex if isinstance(factor, complex) else float)
     share = P[:, columns].sum(axis=1)
     can = rows & (share.real > 0) & (share.real < 1)
+    if at_most_certain:
+        certain = can & (share.real * np.real(factor) >= 1)
+        P = np.where(certain[:, None], P * columns / np.where(certain, share, 1.0)[:, None], P)
+        can &= ~certain
     if (share[can] * factor).real.max(initial=0.0) > 1:
         raise ModelError(
             f"a probability of {share[can].real.max():.3g} times {np.real(factor):.3g} is above 1; choose a factor up "
@@ -83,9 +105,10 @@ def elasticities(
     outcome: Outcome,
     *,
     final: np.ndarray,
-    origin: str,
+    origin: str | np.ndarray,
     start: Start,
     clock: Sequence[tuple[str, str]] = (),
+    n_customers: Mapping[str, int] | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """
@@ -98,11 +121,14 @@ def elasticities(
         From a transition matrix to the outcome of each state: ``time_outcome``, ``probability_outcome`` or a value.
     final : array of bool, shape (n_states,)
         States that the outcome treats as the end.
-    origin : str
-        Stage of the customers at the start.
+    origin : str or array of shape (101, n_states)
+        Stage of the customers at the start; or their shares of the states, with and without each group of customers.
     start : {"entry", "stock"}
+        Where in their stage they are; of no weight where ``origin`` tells it.
     clock : list of (from, to)
         Moves that nobody can bring about.
+    n_customers : mapping of stage to int, optional
+        Customers behind the moves out of each stage; without it customer-periods are told.
     level : float
 
     Returns
@@ -110,12 +136,12 @@ def elasticities(
     DataFrame
         from, to, probability, elasticity (percent change of the outcome for one percent more of the move, the others
         giving way in proportion) with lower and upper by the jackknife, change_per_point (of the outcome, for one
-        percentage point more), clock; largest elasticity first.
+        percentage point more), clock, estimate (the elasticity as an Estimate, with its values without each group);
+        largest elasticity first.
     """
     counts = chain.without_each_group()
     matrices = probabilities(counts, final, states=chain.states)
-    place = chain.stages.index(origin) if chain.members(origin).any() else 0
-    shares = np.array([chain.start_shares(each, start)[place] for each in counts])
+    shares = _shares(chain, counts, origin, start)
     levels = np.array([float(share @ outcome(P)) for share, P in zip(shares, matrices, strict=True)])
     rows = []
     for i, j in _moves(chain, counts[0], final):
@@ -125,14 +151,74 @@ def elasticities(
             for share, P in zip(shares, matrices, strict=True)
         ])  # fmt: skip
         relative = slopes / levels
-        found = jackknife(relative[0], relative[1:], unit="ratio", n=int(counts[0, leave].sum()), level=level)
+        n = int(counts[0, leave].sum()) if n_customers is None else int(n_customers.get(chain.stages[i], 0))
+        found = jackknife(relative[0], relative[1:], unit="elasticity", n=n, level=level)
         happens = float(counts[0][np.ix_(leave, enter)].sum() / counts[0, leave].sum())
         pair = (chain.stages[i], chain.stages[j])
         ends = (found.value, found.lower, found.upper)
-        rows.append((*pair, happens, *ends, slopes[0] / happens / 100, pair in set(clock)))
-    columns = ["from", "to", "probability", "elasticity", "lower", "upper", "change_per_point", "clock"]
+        rows.append((*pair, happens, *ends, slopes[0] / happens / 100, pair in set(clock), found))
+    columns = ["from", "to", "probability", "elasticity", "lower", "upper", "change_per_point", "clock", "estimate"]
     made = pd.DataFrame(rows, columns=columns)
     return made.sort_values("elasticity", key=lambda e: -e.abs(), ignore_index=True)
+
+
+def levers(found: pd.DataFrame, *, among: Sequence[tuple[str, str]], at_most: int) -> pd.DataFrame:
+    """
+    Return the moves of ``elasticities`` that somebody could work on, the most important first.
+
+    Moves by the clock are none, nor is staying, which is what the moves out leave over; moves that do not touch the
+    outcome at all are left out.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of ``elasticities``.
+    among : list of (from, to)
+        Moves that may be shown.
+    at_most : int
+        Moves to return.
+    """
+    touched = (found["elasticity"].abs() > 1e-9) & (found["from"] != found["to"]) & ~found["clock"]
+    may = np.array([pair in set(among) for pair in zip(found["from"], found["to"], strict=True)], dtype=bool)
+    return found[touched & may].head(at_most).reset_index(drop=True)
+
+
+def alike(moves: pd.DataFrame, *, level: float = 0.95) -> list[tuple[str, str]]:
+    """
+    Return the moves whose elasticity cannot be told from the largest, which is the first, in size.
+
+    Parameters
+    ----------
+    moves : DataFrame
+        Of ``levers``.
+    level : float
+        Of each pairwise interval of a difference, by the jackknife over the groups that both share.
+    """
+    sizes = [_size(row) for row in moves["estimate"]]
+    same = []
+    for place, pair in enumerate(zip(moves["from"], moves["to"], strict=True)):
+        if place:
+            gap = jackknife(
+                sizes[0][0] - sizes[place][0], sizes[0][1] - sizes[place][1], unit="ratio", n=1, level=level
+            )
+            if gap.sign() == 0:
+                same.append(pair)
+    return same
+
+
+def _size(elasticity: Estimate) -> tuple[float, np.ndarray]:
+    """Return how large an elasticity is, whatever its sign, with its values without each group."""
+    sign = -1.0 if elasticity.value < 0 else 1.0
+    without = elasticity.leave_one_out if elasticity.leave_one_out is not None else np.empty(0)
+    return sign * elasticity.value, sign * without
+
+
+def _shares(chain: ChainCounts, counts: np.ndarray, origin: str | np.ndarray, start: Start) -> np.ndarray:
+    """Return where customers start: shares of shape (101, n_states)."""
+    if not isinstance(origin, str):
+        return origin
+    place = chain.stages.index(origin) if chain.members(origin).any() else 0
+    return np.array([chain.start_shares(each, start)[place] for each in counts])
 
 
 def outcome_after_change(
@@ -140,18 +226,19 @@ def outcome_after_change(
     outcome: Outcome,
     *,
     final: np.ndarray,
-    origin: str,
+    origin: str | np.ndarray,
     start: Start,
     move: tuple[str, str],
     factor: float,
     unit: str,
+    at_most_certain: bool = False,
     level: float = 0.95,
 ) -> Estimate:
     """
     Change of an outcome when one move becomes ``factor`` times as likely and the others give way in proportion.
 
     A calculation on the chain, no promise that anything can change the move alone. Parameters as in
-    ``elasticities``; ``move`` is (from, to).
+    ``elasticities``; ``move`` is (from, to), ``at_most_certain`` as in ``reweighted``.
 
     Returns
     -------
@@ -163,10 +250,9 @@ def outcome_after_change(
     leave, enter = chain.members(move[0]), chain.members(move[1])
     if not counts[0][np.ix_(leave, enter)].any():
         raise ModelError(f"nobody was seen to move from '{move[0]}' to '{move[1]}'; choose a move that happened")
-    place = chain.stages.index(origin) if chain.members(origin).any() else 0
     changes = np.array([
-        float(chain.start_shares(each, start)[place] @ (outcome(reweighted(P, leave, enter, factor)) - outcome(P)))
-        for each, P in zip(counts, matrices, strict=True)
+        float(share @ (outcome(reweighted(P, leave, enter, factor, at_most_certain=at_most_certain)) - outcome(P)))
+        for share, P in zip(_shares(chain, counts, origin, start), matrices, strict=True)
     ])  # fmt: skip
     return jackknife(changes[0], changes[1:], unit=unit, n=int(counts[0, leave].sum()), level=level)
 

@@ -9,17 +9,27 @@ chain says how long customers stay in which state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import ibis
 import numpy as np
 import pandas as pd
 
+from lcm_research.data.canonical import minor_unit
 from lcm_research.errors import ModelError
 from lcm_research.estimate import Estimate, by_replicate, jackknife
 from lcm_research.transitions.recency import ChainCounts, Start, probabilities
 from lcm_research.transitions.sensitivity import reweighted
 
-__all__ = ["lifetime_value", "present_value", "rate_per_period", "rewards_by_state", "value_of_transition"]
+__all__ = [
+    "lifetime_value",
+    "only_currency",
+    "present_value",
+    "rate_per_period",
+    "rewards_by_state",
+    "spent_ahead",
+    "value_of_transition",
+]
 
 
 def rate_per_period(discount_rate_yearly: float, *, periods_per_year: float) -> float:
@@ -78,6 +88,31 @@ def present_value(
     return value
 
 
+def only_currency(spend: pd.DataFrame) -> str:
+    """
+    Return the currency of all spending.
+
+    Parameters
+    ----------
+    spend : DataFrame
+        As ``spend_by_recency`` returns it.
+
+    Raises
+    ------
+    ModelError
+        Nothing was spent, or in several currencies, which are never added up.
+    """
+    found = sorted(spend.loc[spend["amount_minor"] != 0, "currency"].unique())
+    if len(found) == 1:
+        return str(found[0])
+    if not found:
+        raise ModelError("the value of a customer needs amounts of money; came none; map transactions.amount")
+    raise ModelError(
+        f"the value of a customer needs amounts in one currency; these are in {', '.join(found)}, which are never "
+        "added up; leave out the rows of the others, or convert the amounts in the study's columns"
+    )
+
+
 def rewards_by_state(spend: pd.DataFrame, chain: ChainCounts, *, currency: str) -> tuple[np.ndarray, np.ndarray]:
     """
     Return what was earned in each state, and in how many customer-periods, by group of customers.
@@ -94,7 +129,7 @@ def rewards_by_state(spend: pd.DataFrame, chain: ChainCounts, *, currency: str) 
     Returns
     -------
     amount, periods : arrays of shape (100, n_states)
-        Minor units of the currency; customer-periods that ended in the state.
+        Units of the currency (no cents); customer-periods that ended in the state.
     """
     here = spend[spend["currency"] == currency]
     if here.empty:
@@ -102,7 +137,7 @@ def rewards_by_state(spend: pd.DataFrame, chain: ChainCounts, *, currency: str) 
         raise ModelError(f"nothing was spent in currency '{currency}'; the spending is in {known}")
     named = [chain.label[pair] for pair in zip(here["stage"], here["silent"], strict=True)]
     amount = by_replicate(here.assign(state=named), ["amount_minor"], ["state"], [pd.Index(chain.states)])[..., 0]
-    return amount, chain.grouped.sum(axis=1)
+    return amount / _minor_units(currency), chain.grouped.sum(axis=1)
 
 
 def lifetime_value(
@@ -160,6 +195,51 @@ def lifetime_value(
     return made
 
 
+def spent_ahead(
+    counts: pd.DataFrame,
+    *,
+    stages: Sequence[str],
+    currency: str,
+    n_customers: Mapping[str, int] | None = None,
+    level: float = 0.95,
+) -> dict[str, Estimate]:
+    """
+    Return what customers found in each stage went on to spend, with no chain between.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        As ``spend_ahead`` returns it.
+    stages : list of str
+    currency : str
+        Whose amounts to take, in its units.
+    n_customers : mapping of stage to int, optional
+        Customers behind each stage; without it customer-periods are told.
+    level : float
+
+    Returns
+    -------
+    dict of stage to Estimate
+        Mean over customer-periods, by the jackknife; stages that nobody was in early enough are not there.
+    """
+    names = pd.Index(list(stages))
+    people = by_replicate(counts, ["n"], ["stage"], [names])[..., 0]
+    paid = by_replicate(counts[counts["currency"] == currency], ["amount_minor"], ["stage"], [names])[..., 0]
+    paid = paid / _minor_units(currency)
+    found = {}
+    for place, stage in enumerate(stages):
+        there = people[:, place].sum() - np.append(0.0, people[:, place])
+        if (there > 0).all():
+            means = (paid[:, place].sum() - np.append(0.0, paid[:, place])) / there
+            n = int(there[0]) if n_customers is None else int(n_customers.get(stage, 0))
+            found[stage] = jackknife(float(means[0]), means[1:], unit=currency, n=n, level=level)
+    return found
+
+
+def _minor_units(currency: str) -> int:
+    return int(minor_unit(ibis.literal(currency)).execute())
+
+
 def value_of_transition(
     chain: ChainCounts,
     *,
@@ -189,6 +269,8 @@ def value_of_transition(
     changes = np.empty(len(counts))
     for g, (each, P, R) in enumerate(zip(counts, matrices, reward, strict=True)):
         happens = each[np.ix_(leave, enter)].sum() / each[leave].sum()
+        if not happens > 0:
+            raise ModelError(f"one group of customers made every move from '{move[0]}' to '{move[1]}'; choose another")
         after = reweighted(P, leave, enter, 1 + points / 100 / happens)
         worth = [present_value(Q, R, rate=rate, horizon_periods=horizon_periods, include_now=True) for Q in (after, P)]
         changes[g] = chain.start_shares(each, start)[place] @ (worth[0] - worth[1])

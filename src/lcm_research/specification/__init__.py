@@ -1,0 +1,1 @@
+"""One question under many definitions: its curve, and what all of them say together."""
