@@ -16,7 +16,14 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = ["00_data_audit", "01_churn_survival", "02_stage_markov", "03_social_attribution", "07_churn_warning"]
+CHAPTERS = [
+    "00_data_audit",
+    "01_churn_survival",
+    "02_stage_markov",
+    "03_social_attribution",
+    "05_stage_multiverse",
+    "07_churn_warning",
+]
 STUDIES = {"cdnow": [name for name in CHAPTERS if not name.startswith("03")], "demo": CHAPTERS}
 WITHOUT_FINDING = {("cdnow", "07_churn_warning")}  # follow-up too short for a warning to be trained and judged
 ADJUSTED = {"engaged-days", "engaged-lapse"}

@@ -240,6 +240,12 @@ QUESTIONS = (
         words={"en": "Which channels go with purchases?", "zh": "哪些渠道与购买相关联？"},
     ),
     Question(
+        notebook="05_stage_multiverse",
+        needs=("transactions",),
+        uses=("engagements", "touchpoints"),
+        words={"en": "Do the answers survive other definitions?", "zh": "换用其他定义，结论是否依然成立？"},
+    ),
+    Question(
         notebook="07_churn_warning",
         needs=("transactions",),
         uses=("engagements",),

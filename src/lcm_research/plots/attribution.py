@@ -16,7 +16,7 @@ from lcm_research.attribution.null import Excess
 from lcm_research.errors import ModelError
 from lcm_research.findings.wording.attribution import model_text, points
 from lcm_research.findings.wording.common import count
-from lcm_research.plots.style import CORRECTED, INK, NAIVE, NULL_BAND, OKABE_ITO
+from lcm_research.plots.style import CORRECTED, INK, NAIVE, NULL_BAND, OKABE_ITO, SMALL, wrapped
 
 __all__ = ["credit_against_null", "model_disagreement"]
 
@@ -31,7 +31,7 @@ TEXT: dict[str, dict[Language, str]] = {
     "conversions": {"en": "conversions", "zh": "转化"},
     "value": {"en": "conversion value", "zh": "转化金额"},
     "null": {"en": "what volume and place alone would earn", "zh": "仅凭触达量与位置应得的份额"},
-    "beyond": {"en": "beyond it, points", "zh": "超出部分（百分点）"},
+    "beyond": {"en": "beyond it,\npoints", "zh": "超出部分\n（百分点）"},
 }
 
 
@@ -64,7 +64,8 @@ def model_disagreement(
         colour = COLOUR if solid else INK
         ax.hlines(rows + step, lower[places], upper[places], color=colour, linewidth=1.4)
         ax.plot(credit.share[places], rows + step, label=model_text(credit.model)[language], **_mark(credit, colour))
-    ax.legend(loc="lower right", fontsize=9, handletextpad=0.3)
+    handles, names = ax.get_legend_handles_labels()
+    _key(ax, handles, names, columns=2)
     return _dress(ax, rows, channels, n_customers, credits[0].of, language)
 
 
@@ -101,10 +102,16 @@ def credit_against_null(
     ax.hlines(rows, lower[places], upper[places], color=COLOUR, linewidth=1.8, zorder=3)
     ax.plot(excess.credit.share[places], rows, zorder=4, **_mark(excess.credit, COLOUR))
     _write_differences(ax, excess, places, rows, language)
-    grey = Patch(facecolor=NULL_BAND, edgecolor=NULL_MARK, label=TEXT["null"][language])
+    grey = Patch(facecolor=NULL_BAND, edgecolor=NULL_MARK, label=wrapped(TEXT["null"][language], width=24))
     dot = Line2D([], [], label=model_text("markov")[language], **_mark(excess.credit, COLOUR))
-    ax.legend(handles=[dot, grey], loc="lower right", fontsize=9, handletextpad=0.5)
+    _key(ax, [dot, grey], [dot.get_label(), grey.get_label()], columns=1)
     return _dress(ax, rows, channels, n_customers, excess.credit.of, language)
+
+
+def _key(ax: Axes, handles: Sequence[Any], names: Sequence[Any], *, columns: int) -> None:
+    """Explain the marks above the axes, where no channel is drawn."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.3}
+    ax.legend(handles, names, ncols=columns, fontsize=SMALL, handletextpad=0.4, columnspacing=1.2, **place)
 
 
 def _mark(credit: Credit, colour: str) -> dict[str, Any]:
@@ -121,8 +128,8 @@ def _places(known: Sequence[str], channels: Sequence[str]) -> list[int]:
 def _write_differences(ax: Axes, excess: Excess, places: list[int], rows: np.ndarray, language: Language) -> None:
     lower, upper = excess.interval()
     to = {"en": "to", "zh": "至"}[language]
-    style: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 9, "color": INK}
-    ax.annotate(TEXT["beyond"][language], (1.02, len(rows) - 0.3), **style | {"va": "bottom"}, annotation_clip=False)
+    style: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": SMALL, "color": INK}
+    ax.annotate(TEXT["beyond"][language], (1.02, len(rows) - 0.45), **style | {"va": "bottom"}, annotation_clip=False)
     for row, k in zip(rows, places, strict=True):
         text = points(excess.difference[k])
         if np.isfinite(lower[k]):
@@ -139,7 +146,7 @@ def _dress(
     language: Language,
 ) -> Axes:
     labels = [f"{channel}\nn = {count(n_customers[channel])}" for channel in channels]
-    ax.set_yticks(rows, labels, fontsize=8.5)
+    ax.set_yticks(rows, labels, fontsize=SMALL)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.set_xlim(left=0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lcm_research.errors import DataError, StudyError, nearest
@@ -135,35 +136,40 @@ def _why_nobody(statuses: Mapping[str, int], days: int, key: str) -> str:
     return ", ".join(f"{statuses[status]:,} {reason}" for status, reason in reasons.items() if statuses.get(status))
 
 
-def _stages_differ(lcm: Workbench, chosen: Mapping[str, Any]) -> None:
-    from lcm_research.stages.panel import UNKNOWN, stage_stock
-
+def _one_window(lcm: Workbench, notebook: str) -> None:
     churn = lcm.study.churn
     if churn.window_days is None:
         said = "churn.kind: contract" if churn.kind == "contract" else "churn.personal_window"
         raise StudyError(
-            "02_stage_markov: stages need one churn window for all customers (churn.window_days); the study says "
-            f"{said}; leave 02_stage_markov out of its notebooks, or choose a fixed window"
+            f"{notebook}: stages need one churn window for all customers (churn.window_days); the study says "
+            f"{said}; leave {notebook} out of its notebooks, or choose a fixed window"
         )
+
+
+def _stages_differ(lcm: Workbench, chosen: Mapping[str, Any], notebook: str = "02_stage_markov") -> None:
+    from lcm_research.stages.panel import UNKNOWN, stage_stock
+
+    _one_window(lcm, notebook)
     rules = lcm.stage_rules(chosen.get("scheme", ""))
     scheme = rules.scheme.scheme
     if rules.scheme.unit != "customer":
         raise StudyError(
-            f"02_stage_markov: expected a scheme of customers; '{scheme}' puts communities into stages, and this "
-            "chapter follows customers; choose another stages.scheme, or leave 02_stage_markov out"
+            f"{notebook}: expected a scheme of customers; '{scheme}' puts communities into stages, and this chapter "
+            f"follows customers; choose another stages.scheme, or leave {notebook} out"
         )
     stock = lcm.count(stage_stock, **rules.parameters(), **lcm.periods)
     visited = sorted(set(stock["stage"]) - {UNKNOWN})
     if len(visited) < 2:
         where = f"'{visited[0]}'" if visited else "no known stage"
         raise DataError(
-            f"02_stage_markov: expected customers in at least two stages of '{scheme}'; all are in {where} in "
-            "every month: there is no move to count; change stages.thresholds or stages.scheme, widen the observation "
-            "window, or leave the notebook out"
+            f"{notebook}: expected customers in at least two stages of '{scheme}'; all are in {where} in every month: "
+            "there is no move to count; change stages.thresholds or stages.scheme, widen the observation window, or "
+            "leave the notebook out"
         )
 
 
 CHECKS: Mapping[str, Callable[[Workbench, Mapping[str, Any]], None]] = {
     "01_churn_survival": _someone_lapses,
     "02_stage_markov": _stages_differ,
+    "05_stage_multiverse": partial(_stages_differ, notebook="05_stage_multiverse"),
 }

@@ -17,6 +17,7 @@ from lcm_research.findings.finding import Check
 from lcm_research.findings.wording.common import LANGUAGES, Language, Sentence, both, count, interval, percent
 
 __all__ = [
+    "alike_activity_check",
     "beyond_volume_sentence",
     "credit_checks",
     "disagreement_sentence",
@@ -294,15 +295,20 @@ def credit_checks(
             passed=bool(excess.sign()[top] > 0),
             note=excess_sentence(excess, excess.channels[top], n_customers=n_customers),
         ),
-        Check(
-            name=both("customers of like activity are compared", "在活跃度相近的客户之间比较"),
-            passed=False,
-            note=both(
-                "Not done here: what active customers use is credited for their activity.",
-                "此处未做：活跃客户常用的渠道会因客户的活跃而获得归因。",
-            ),
-        ),
+        alike_activity_check(),
     ]
+
+
+def alike_activity_check() -> Check:
+    """Say that journeys are compared whatever the activity of their customers."""
+    return Check(
+        name=both("customers of like activity are compared", "在活跃度相近的客户之间比较"),
+        passed=False,
+        note=both(
+            "Not done here: what active customers use is credited for their activity.",
+            "此处未做：活跃客户常用的渠道会因客户的活跃而获得归因。",
+        ),
+    )
 
 
 def _told(estimate: Estimate, language: Language, *, fmt: Callable[[float], str] = percent, joint: bool = False) -> str:
