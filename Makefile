@@ -49,6 +49,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 
 bench: $(BENCH_READY)  ## measure against peers and write docs/benchmarks/
 	$(BIN)/python benchmarks/survival.py
+	$(BIN)/python benchmarks/transitions.py
 
 notebooks: $(READY)  ## run the notebooks on their defaults and store the findings that nbval compares
 	$(BIN)/python tools/store_outputs.py

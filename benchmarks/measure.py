@@ -6,6 +6,7 @@ A side that took longer than ``PATIENCE_S`` is not asked for the next larger siz
 
 from __future__ import annotations
 
+import math
 import multiprocessing as mp
 import statistics
 import time
@@ -29,7 +30,8 @@ class Side:
     One way to do a task.
 
     ``prepare`` takes the folder with the input files, imports and loads what the task starts from, and returns
-    the work itself; only the work is timed, and what it returns is compared between sides.
+    the work itself; only the work is timed, and what it returns is compared between sides (NaN where a side, such as
+    a scan of the columns, has no answer).
     """
 
     name: str
@@ -87,10 +89,12 @@ def write(table: pd.DataFrame, tasks: Sequence[Task], path: Path, *, command: st
                     lines.append(f"| {task.name} | {size:,} | {side.name} | – | – | – | – |")
                     continue
                 made = asked.loc[side.name]
-                ratio, off = made["seconds"] / ours["seconds"], abs(made["result"] - ours["result"])
+                ratio, apart = made["seconds"] / ours["seconds"], abs(made["result"] - ours["result"])
+                off = "–" if math.isnan(apart) else f"{apart:.1e}"
+                times = f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
                 lines.append(
-                    f"| {task.name} | {size:,} | {side.name} | {made['seconds']:.3f} | {ratio:.1f} "
-                    f"| {made['peak_mb']:.0f} | {off:.1e} |"
+                    f"| {task.name} | {size:,} | {side.name} | {made['seconds']:.3f} | {times} "
+                    f"| {made['peak_mb']:.0f} | {off} |"
                 )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
