@@ -34,6 +34,8 @@ from lcm_research.transitions.value import lifetime_value, present_value, rate_p
 
 N_SEEDS = 400
 N_CUSTOMERS = 1_000
+IN_TESTS = (1_000, 5_000)
+"""Customers of the tests: 10 in a group of customers, and 50."""
 HORIZON = 24
 AHEAD = 3
 REWARDS = dict(zip(STAGES, (20.0, 35.0, 2.0, 0.0), strict=True))
@@ -52,7 +54,7 @@ FORGETFUL = np.array([0.2, 0.4, 0.3, 0.1])
 """Stages of a chain without memory."""
 
 Row = tuple[str, str, str, float, float, float, float]
-Rejection = tuple[str, str, str, float]
+Rejection = tuple[str, str, int, str, float]
 
 
 def intervals(population: Population, seed: int) -> list[Row]:
@@ -138,11 +140,11 @@ def forecasts(population: Population, seed: int) -> list[Row]:
     return rows
 
 
-def tests(seed: int) -> list[Rejection]:
-    """Return scenario, test, kind and p of every test of one seed."""
+def tests(n_customers: int, seed: int) -> list[Rejection]:
+    """Return hypothesis, truth, customers, test and p of every test of one seed."""
     rng = np.random.default_rng(10_000 + seed)
-    draw = partial(Simulated.draw, n_customers=N_CUSTOMERS, rng=rng)
-    rows: list[Rejection] = []
+    draw = partial(Simulated.draw, n_customers=n_customers, rng=rng)
+    rows: list[tuple[str, str, str, float]] = []
     for population, pull, title in (
         (ALIKE, 0.0, "true: customers alike"),
         (UNEQUAL, 0.0, "true: alike, followed for unequal times"),
@@ -165,7 +167,7 @@ def tests(seed: int) -> list[Rejection]:
     rows += alike("segments move alike", "false: one returns 20% more often", counts, by="group")
     for population, title in ((ALIKE, "true: months alike"), (UNSTEADY, "false: months differ (20% up and down)")):
         rows += alike("months move alike", title, draw(population).moves(), by="period_start", rng=rng)
-    return rows
+    return [(hypothesis, title, n_customers, test, p_value) for hypothesis, title, test, p_value in rows]
 
 
 def forgetful(share: float) -> np.ndarray:
@@ -177,13 +179,13 @@ def forgetful(share: float) -> np.ndarray:
 
 def alike(
     hypothesis: str, title: str, counts: pd.DataFrame, *, by: str, rng: np.random.Generator | None = None
-) -> list[Rejection]:
+) -> list[tuple[str, str, str, float]]:
     """Return the p-values of the tests that segments or months move alike."""
     found = homogeneity(counts, stages=STAGES, moves=None, by=by, ordered=by == "period_start", rng=rng)
     return [(hypothesis, title, CLASSICAL, found.p_value), (hypothesis, title, GROUPS, found.replicate.p_value)]
 
 
-def of_order(hypothesis: str, title: str, found: OrderTest) -> list[Rejection]:
+def of_order(hypothesis: str, title: str, found: OrderTest) -> list[tuple[str, str, str, float]]:
     """Return the p-values of the tests of an order."""
     return [
         (hypothesis, title, CLASSICAL, found.classical.p_value),
@@ -210,11 +212,12 @@ def coverage_table(rows: Iterable[Row]) -> list[str]:
 
 def rejection_table(rows: Iterable[Rejection]) -> list[str]:
     """Write how often each test rejected at 5%."""
-    columns = ["hypothesis", "truth", "test", "p_value"]
+    columns = ["hypothesis", "truth", "customers", "test", "p_value"]
     frame = pd.DataFrame(rows, columns=columns).dropna()
-    lines = ["| hypothesis | which is | test | rejected at 5% |", "|---|---|---|---:|"]
-    for keys, own in frame.groupby(columns[:3], sort=False):
-        lines.append(f"| {' | '.join(keys)} | {share(int((own['p_value'] < 0.05).sum()), len(own))} |")
+    lines = ["| hypothesis | which is | test | customers | rejected at 5% |", "|---|---|---|---:|---:|"]
+    for (hypothesis, truth, test, n), own in frame.groupby(["hypothesis", "truth", "test", "customers"], sort=False):
+        rejected = share(int((own["p_value"] < 0.05).sum()), len(own))
+        lines.append(f"| {hypothesis} | {truth} | {test} | {n:,} | {rejected} |")
     return lines
 
 
@@ -231,7 +234,8 @@ def main(n_seeds: int, n_processes: int) -> None:
     populations += [(forecasts, STEADY), (forecasts, UNSTEADY)]
     with ProcessPoolExecutor(n_processes) as pool:
         held = [row for ask, p in populations for each in pool.map(partial(ask, p), range(n_seeds)) for row in each]
-        rejected = [row for each in pool.map(tests, range(n_seeds)) for row in each]
+        asked = [partial(tests, n) for n in IN_TESTS]
+        rejected = [row for ask in asked for each in pool.map(ask, range(n_seeds)) for row in each]
     text = [
         "# How often the intervals of the stage chain hold the truth, and its tests reject",
         "",

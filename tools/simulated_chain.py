@@ -165,13 +165,13 @@ def counted(simulated: Simulated, names: Sequence[str], ends: Sequence[np.ndarra
     """Count customers by their stages at the given ends, the month of the last, the segment and the replicate."""
     there = np.logical_and.reduce([end >= 0 for end in ends])
     who, month = np.nonzero(there)
-    frame = pd.DataFrame({name: end[there] for name, end in zip(names, ends, strict=True)})
-    frame = frame.assign(month=month, group=simulated.group[who], replicate=simulated.replicate[who])
-    frame = frame.groupby([*frame], as_index=False).size().rename(columns={"size": "n"})
-    for name in names:
-        frame[name] = np.array(STAGES)[frame[name]]
-    frame["period_start"] = _months()[frame.pop("month") + simulated.stage.shape[1] - ends[0].shape[1]]
-    return frame
+    keys = [*(end[there] for end in ends), month, simulated.group[who], simulated.replicate[who]]
+    sizes = (*([len(STAGES)] * len(ends)), N_MONTHS, 2, N_GROUPS)
+    cells, n = np.unique(np.ravel_multi_index(keys, sizes), return_counts=True)
+    *stages, month, group, replicate = np.unravel_index(cells, sizes)
+    frame = {name: np.array(STAGES)[stage] for name, stage in zip(names, stages, strict=True)}
+    last = month + simulated.stage.shape[1] - ends[0].shape[1]
+    return pd.DataFrame(frame | {"group": group, "replicate": replicate, "n": n, "period_start": _months()[last]})
 
 
 def stays(population: Population, *, n_customers: int, rng: np.random.Generator) -> pd.DataFrame:
