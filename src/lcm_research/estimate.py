@@ -8,7 +8,7 @@ the delete-a-group jackknife: computed once on all counts and once without each 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,6 +24,7 @@ __all__ = [
     "by_replicate",
     "clopper_pearson",
     "exact_proportion",
+    "holm",
     "hotelling",
     "jackknife",
     "jackknife_se",
@@ -280,3 +281,27 @@ def hotelling(value: np.ndarray, without: np.ndarray) -> tuple[float, tuple[int,
         return float("nan"), freedom, float("nan")
     f_statistic = t_square * (N_GROUPS - rank) / ((N_GROUPS - 1) * rank)
     return f_statistic, freedom, float(stats.f.sf(f_statistic, *freedom))
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """
+    Adjust p-values so that the chance of any false alarm among them stays at the level [1]_.
+
+    The smallest is multiplied by their number, the next by one less, and so on; none falls below a smaller one.
+    Missing values are no test: they stay missing and do not count.
+
+    References
+    ----------
+    .. [1] Holm (1979), Scandinavian Journal of Statistics 6:65.
+
+    Examples
+    --------
+    >>> holm([0.03, 0.01, 0.2]).tolist()
+    [0.06, 0.03, 0.2]
+    """
+    raw = np.asarray(p_values, dtype=float)
+    adjusted = np.full(len(raw), np.nan)
+    order = np.argsort(raw)[: int(np.isfinite(raw).sum())]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(raw[order] * factors), 1.0)
+    return adjusted

@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.duration.survfunc import survdiff
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import Estimate, wald
+from lcm_research.estimate import Estimate, holm, wald
 from lcm_research.survival.comparison import (
     LogRankWeights,
     compare_groups,
@@ -22,7 +22,7 @@ from lcm_research.survival.comparison import (
 )
 from lcm_research.survival.curves import kaplan_meier
 from lcm_research.survival.gray import gray_test
-from lcm_research.survival.replicate_test import difference_p_value, holm, replicate_test
+from lcm_research.survival.replicate_test import difference_p_value, replicate_test
 from lcm_research.survival.restricted import (
     restricted_mean,
     restricted_mean_difference,

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import N_GROUPS, Estimate, wald
+from lcm_research.estimate import N_GROUPS, Estimate, holm, wald
 from lcm_research.survival.curves import (
     IntervalKind,
     SurvivalCurve,
@@ -22,7 +22,6 @@ from lcm_research.survival.replicate_test import (
     ReplicateTest,
     difference_p_value,
     excess_test,
-    holm,
     risk_by_customers,
 )
 from lcm_research.survival.restricted import restricted_mean, restricted_mean_difference, restricted_mean_ratio

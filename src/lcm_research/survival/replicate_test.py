@@ -16,7 +16,6 @@ __all__ = [
     "ReplicateTest",
     "difference_p_value",
     "excess_test",
-    "holm",
     "replicate_test",
     "risk_by_customers",
 ]
@@ -135,27 +134,3 @@ def difference_p_value(estimate: Estimate, null: float = 0.0) -> float:
     if error <= 0:
         return float(distance == 0)
     return float(2 * by.sf(distance / error))
-
-
-def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """
-    Adjust p-values so that the chance of any false alarm among them stays at the level [1]_.
-
-    The smallest is multiplied by their number, the next by one less, and so on; none falls below a smaller one.
-    Missing values are no test: they stay missing and do not count.
-
-    References
-    ----------
-    .. [1] Holm (1979), Scandinavian Journal of Statistics 6:65.
-
-    Examples
-    --------
-    >>> holm([0.03, 0.01, 0.2]).tolist()
-    [0.06, 0.03, 0.2]
-    """
-    raw = np.asarray(p_values, dtype=float)
-    adjusted = np.full(len(raw), np.nan)
-    order = np.argsort(raw)[: int(np.isfinite(raw).sum())]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(raw[order] * factors), 1.0)
-    return adjusted

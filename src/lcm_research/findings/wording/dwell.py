@@ -8,11 +8,10 @@ from dataclasses import replace
 import pandas as pd
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import Estimate
+from lcm_research.estimate import Estimate, holm
 from lcm_research.findings.finding import Check
 from lcm_research.findings.wording.common import Language, Sentence, both, evidence, number, p_value, percent
 from lcm_research.findings.wording.memory import p_text
-from lcm_research.survival.replicate_test import holm
 from lcm_research.transitions.dwelling import DwellTimes
 
 __all__ = [

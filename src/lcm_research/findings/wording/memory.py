@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lcm_research.estimate import Estimate
+from lcm_research.estimate import Estimate, holm
 from lcm_research.findings.finding import Check
 from lcm_research.findings.wording.common import (
     LANGUAGES,
@@ -25,7 +25,6 @@ from lcm_research.findings.wording.common import (
     p_value,
     percent,
 )
-from lcm_research.survival.replicate_test import holm
 from lcm_research.transitions.memory import COHORT, OVER_TIME, STAYERS, MemoryChecks
 from lcm_research.transitions.mover_stayer import MoverStayer
 from lcm_research.transitions.past import PastContrast
