@@ -108,6 +108,8 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
     "customers_by_use": [PANEL],
     "edge_counts": [JOURNEYS | {"collapse_repeats": flag} for flag in (True, False)],
     "touch_sums": [JOURNEYS | {"collapse_repeats": True}],
+    "decay_sums": [JOURNEYS | {"collapse_repeats": True, "half_life_days": 7}],
+    "last_non_direct_sums": [JOURNEYS | {"collapse_repeats": False, "direct_channels": ["direct"]}],
     "channel_customers": [JOURNEYS],
     "journey_reconciliation": [JOURNEYS | {"collapse_repeats": False}],
     "rows_by_month": [{"first_day": 19358, "last_day": 20088}],

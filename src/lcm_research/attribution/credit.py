@@ -19,7 +19,7 @@ from lcm_research.estimate import FEW_GROUPS, Estimate, Scale, jackknife, jackkn
 
 __all__ = ["Credit", "Model", "Quantity", "intervals"]
 
-Model = Literal["first", "last", "linear", "markov", "null"]
+Model = Literal["first", "last", "last_non_direct", "linear", "position", "time_decay", "markov", "shapley", "null"]
 Quantity = Literal["share", "removal_effect"]
 
 
@@ -30,7 +30,7 @@ class Credit:
 
     Parameters
     ----------
-    model : {"first", "last", "linear", "markov", "null"}
+    model : {"first", "last", "last_non_direct", "linear", "position", "time_decay", "markov", "shapley", "null"}
         How credit is given; ``null`` is what the removal effect gives where the last channel makes no difference.
     of : {"conversions", "value"}
         What is shared out.

@@ -7,7 +7,7 @@ import pandas as pd
 from lcm_research.attribution.edges import CONVERSION, NULL, START, refuse_state_names
 from lcm_research.errors import ModelError
 
-__all__ = ["edges_from_paths", "touches_from_paths"]
+__all__ = ["edges_from_paths", "path_touches", "touches_from_paths"]
 
 _COLUMNS = ("path", "conversions", "value", "nulls")
 
@@ -36,7 +36,7 @@ def edges_from_paths(paths: pd.DataFrame, *, separator: str) -> pd.DataFrame:
     >>> edges_from_paths(paths, separator=">")[["from_channel", "to_channel", "n"]].to_numpy().tolist()
     [['(start)', 'search', 5], ['email', '(conversion)', 2], ['email', '(null)', 3], ['search', 'email', 5]]
     """
-    touches = _touches(paths, separator)
+    touches = path_touches(paths, separator=separator)
     journeys = touches["conversions"] + touches["nulls"]
     first_from = touches["previous"].where(~touches["is_first"], START)
     into = _edges(touches, first_from, touches["channel"], journeys, 0)
@@ -60,14 +60,18 @@ def touches_from_paths(paths: pd.DataFrame, *, separator: str) -> pd.DataFrame:
         ``channel``, ``journey_length``, ``is_first``, ``is_last``, ``replicate``, ``n`` and ``value_minor`` (in the
         unit of ``value``).
     """
-    touches = _touches(paths, separator)
+    touches = path_touches(paths, separator=separator)
     touches = touches[touches["conversions"] > 0].rename(columns={"conversions": "n", "value": "value_minor"})
     keys = ["channel", "journey_length", "is_first", "is_last", "replicate"]
     return touches.groupby(keys, as_index=False)[["n", "value_minor"]].sum()
 
 
-def _touches(paths: pd.DataFrame, separator: str) -> pd.DataFrame:
-    """One row a touch of a path, with the path's counts."""
+def path_touches(paths: pd.DataFrame, *, separator: str) -> pd.DataFrame:
+    """
+    Return one row a touch of a path, in order, with the counts of its path; the index is the row of the path.
+
+    Parameters are those of ``edges_from_paths``.
+    """
     _check(paths, separator)
     touches = paths[["conversions", "value", "nulls"]].reset_index(drop=True)
     touches["replicate"] = paths["replicate"].to_numpy() if "replicate" in paths else 0

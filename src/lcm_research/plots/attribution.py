@@ -22,7 +22,8 @@ __all__ = ["credit_against_null", "model_disagreement"]
 
 Language = Literal["en", "zh"]
 
-MARKERS = {"first": "<", "last": ">", "linear": "s", "markov": "o"}
+MARKERS = {"first": "<", "last": ">", "last_non_direct": "^", "linear": "s", "position": "P", "time_decay": "v"}
+MARKERS |= {"markov": "o", "shapley": "D"}
 COLOUR = OKABE_ITO[0]
 NULL_MARK = "#8C8C8C"
 

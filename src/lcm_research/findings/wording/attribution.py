@@ -37,8 +37,12 @@ __all__ = [
 MODELS: Mapping[str, Sentence] = {
     "first": both("first touch", "首次触点"),
     "last": both("last touch", "末次触点"),
+    "last_non_direct": both("last touch that is not direct", "末次非直接触点"),
     "linear": both("linear", "线性平均"),
+    "position": both("by position", "按位置加权"),
+    "time_decay": both("time decay", "时间衰减"),
     "markov": both("Markov removal effect", "马尔可夫移除效应"),
+    "shapley": both("Shapley value", "Shapley 值"),
     "null": both("volume and place alone", "仅凭触达量与位置"),
 }
 OUTCOMES: Mapping[str, Sentence] = {
