@@ -113,8 +113,9 @@ def test_what_can_be_answered_depends_on_the_tables(ingested: Ingested) -> None:
         "07_churn_warning": "",
         "02_stage_markov": "",
         "03_social_attribution": "touchpoints",
+        "05_stage_multiverse": "",
     }
-    assert rows["horizon_days"].tolist() == [365 - 90, 0, 0, 0]
+    assert rows["horizon_days"].tolist() == [365 - 90, 0, 0, 0, 0]
     assert wording.answer("", "engagements", 275, "zh") == "是，最长 275 天；没有互动表，相关章节略去"
     assert wording.answer("touchpoints, transactions", "", 0, "en") == "no: needs touchpoints and transactions"
     assert wording.question("02_stage_markov", "en").endswith("?")
