@@ -55,8 +55,8 @@ def known_at_each_end(
         scheme=rules.scheme,
         needs=rules.needs - set(off),
         windows=rules.windows,
+        ends=ends,
         since=None if history == "complete" else observation_start_day,
-        until=int(ends["end_day"].iloc[-1]),
     )
     steps = steps_of(activity(changed, period_of_each_day(ends)))
     who = people(tables, rules, history=history, observation_start_day=observation_start_day, by=by)

@@ -8,12 +8,14 @@ at the end of each, exactly, with two rows an event however long the window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
 
 from lcm_research.data.reduction import Tables
 from lcm_research.stages.scheme import Acts, Scheme
@@ -30,6 +32,9 @@ KINDS: Mapping[str, Kind] = {
 }
 """The columns of changes, and how they add up over time; ``max`` and ``min`` are of days."""
 
+WIDE = frozenset({"m_w", "m_w_before", "loyalty"})
+"""The columns that may need more than 32 bits: money, and scores with their day."""
+
 SCORE_BASE = 1000
 """An answer is kept as its day times this plus its score, so that the largest is the latest."""
 
@@ -38,19 +43,33 @@ Value = Callable[[ir.Table], Any]
 
 @dataclass(frozen=True)
 class Entry:
-    """What a row of a source enters into a column, from ``after`` days after its own day on."""
+    """What a row of a source enters into a column, from ``after`` days after its own day on: ``of`` it, or minus."""
 
     source: str
     column: str
-    value: Value
+    of: Value
     after: int = 0
+    sign: Literal[1, -1] = 1
+
+    def value(self, rows: ir.Table) -> Any:
+        """Return what each row enters."""
+        return self.of(rows) if self.sign == 1 else -self.of(rows)
 
 
 def changes(
-    tables: Tables, *, scheme: Scheme, needs: Iterable[str], windows: Mapping[str, int], **days: Any
+    tables: Tables,
+    *,
+    scheme: Scheme,
+    needs: Iterable[str],
+    windows: Mapping[str, int],
+    ends: pd.DataFrame,
+    since: int | None,
+    apart: pd.DataFrame | None = None,
 ) -> ir.Table:
     """
     Return what changes for each customer (or community) on which day, as columns of ``KINDS``.
+
+    Rows of a customer that count in the same periods are one row, of the last such day.
 
     Parameters
     ----------
@@ -59,29 +78,122 @@ def changes(
     needs : iterable of str
         The primitives to compute; the purchases are always there for customers.
     windows : mapping of primitive to int
-    since, until : int or None, int
-        Rows on other days are not read; a first contact before ``since`` is.
+    ends : DataFrame
+        The calendar. Later days are left out: they change nothing that is asked.
+    since : int or None
+        Rows on earlier days are not read; a first contact is.
+    apart : DataFrame, optional
+        As ``days_alike`` returns it: days that are told apart further.
 
     Returns
     -------
     Ibis table
-        customer_id, day and one column for each of ``KINDS`` that is needed. Days after ``until`` are left out: they
-        change nothing that is asked.
+        customer_id, day and one column for each of ``KINDS`` that is needed.
     """
-    needed = set(needs)
-    entries = entries_of(needed, windows, scheme.unit)
+    entries = entries_of(set(needs), windows, scheme.unit)
     columns = [name for name in KINDS if name in {entry.column for entry in entries}]
-    sources = sources_of(tables, scheme, windows, **days)
+    until = int(ends["end_day"].iloc[-1])
+    sources = sources_of(tables, scheme, windows, since=since, until=until)
     parts = []
-    for source, after in dict.fromkeys((entry.source, entry.after) for entry in entries):
+    for source in dict.fromkeys(entry.source for entry in entries):
         rows = sources[source]()
         if rows is None:
             continue
-        made = {e.column: e.value(rows).cast("int64") for e in entries if (e.source, e.after) == (source, after)}
-        filled = {name: made.get(name, nothing(name)) for name in columns}
-        parts.append(rows.select("customer_id", day=rows.day + after, **filled))
+        own = [entry for entry in entries if entry.source == source]
+        days = days_together(ends, {entry.after for entry in own}, apart) if source in REPEATED else None
+        parts.append(_entered(rows, own, columns, days))
     together = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    return together.filter(together.day <= days["until"])
+    return together.filter(together.day <= until)
+
+
+REPEATED = frozenset({"transactions", "engagements", "intents", "joined", "left"})
+"""Sources in which a customer (or community) often has several rows in the same periods."""
+
+
+def _entered(rows: ir.Table, entries: Sequence[Entry], columns: list[str], days: pd.DataFrame | None) -> ir.Table:
+    """Return what the rows of one source enter, one row for each of the days on which they do."""
+    values = {(entry.of, KINDS[entry.column]): entry.column for entry in entries}
+    found = rows.select("customer_id", "day", **{name: of(rows).cast(_type(name)) for (of, _), name in values.items()})
+    if days is not None:
+        found = _by_days(found, days, {name: kind for (_, kind), name in values.items()})
+    signs = {after: dict.fromkeys(columns, 0) for after in sorted({entry.after for entry in entries})}
+    for entry in entries:
+        signs[entry.after][entry.column] += entry.sign
+    first = next(iter(signs))
+    if len(signs) > 1:
+        signed = pd.DataFrame({"after": after, **sign} for after, sign in signs.items()).add_prefix("its_")
+        found = found.cross_join(ibis.memtable(signed))
+    of = {entry.column: values[entry.of, KINDS[entry.column]] for entry in entries}
+
+    def entered(column: str) -> Any:
+        if column not in of:
+            return nothing(column)
+        value = found[of[column]]
+        sign = found[f"its_{column}"] if len(signs) > 1 else ibis.literal(signs[first][column])
+        return value * sign if KINDS[column] == "sum" else (sign == 1).ifelse(value, nothing(column))
+
+    after = found.its_after if len(signs) > 1 else first
+    return found.select(
+        "customer_id", day=found.day + after, **{column: entered(column).cast(_type(column)) for column in columns}
+    )
+
+
+def _by_days(rows: ir.Table, days: pd.DataFrame, kinds: Mapping[str, Kind]) -> ir.Table:
+    """Return the rows of each customer added up over days that count alike."""
+    known = ibis.memtable(days.rename(columns={"day": "on_day"}))
+    placed = rows.left_join(known, rows.day == known.on_day)
+    placed = placed.mutate(day=placed.counts_as.fill_null(int(days["counts_as"].iloc[0])))
+    return added_up(placed, ["customer_id", "day"], kinds)
+
+
+def added_up(rows: ir.Table, by: Sequence[str], kinds: Mapping[str, Kind]) -> ir.Table:
+    """Return columns added up as ``kinds`` says, sums as narrow as what they add: an engine makes them wider."""
+    found = {name: getattr(rows[name], kind)() for name, kind in kinds.items()}
+    for name, kind in kinds.items():
+        if kind == "sum":
+            found[name] = found[name].cast(rows[name].type().copy(nullable=False))
+    return rows.group_by(*by).agg(**found)
+
+
+def days_together(ends: pd.DataFrame, after: Iterable[int], apart: pd.DataFrame | None = None) -> pd.DataFrame:
+    """
+    Return for each day the last day of those that lie in its period, and in the same periods ``after`` so many days.
+
+    Parameters
+    ----------
+    ends : DataFrame
+        The calendar.
+    after : iterable of int
+    apart : DataFrame, optional
+        As ``days_alike`` returns it: days that are told apart further.
+
+    Returns
+    -------
+    DataFrame
+        The columns ``day`` and ``counts_as``, up to the end of the calendar; days before the first count as it does.
+
+    Examples
+    --------
+    With windows of 30 days, January 2022 has two kinds of days: from the 2nd on a day's window ends in February.
+
+    >>> from lcm_research.stages.calendar import months
+    >>> together = days_together(months(observation_start_day=18993, as_of_day=19357), [0, 30])
+    >>> (together.loc[together["day"].between(18993, 19023), "counts_as"] - 18992).unique().tolist()
+    [1, 29, 31]
+    """
+    edges, after = np.append(ends["start_day"], ends["end_day"].iloc[-1] + 1), sorted(after)
+    first = min([int(edges[0]) - after[-1] - 1, *([] if apart is None else [int(apart["day"].iloc[0])])])
+    days = np.arange(first, int(edges[-1]))
+    alike = [np.searchsorted(edges, days + days_after, "right") for days_after in after]
+    if apart is not None:
+        alike.append(apart.set_index("day")["counts_as"].reindex(days).bfill().to_numpy())
+    told_apart = (np.diff(np.array(alike)) != 0).any(axis=0)
+    last_of = np.append(days[:-1][told_apart], days[-1])
+    return pd.DataFrame({"day": days, "counts_as": last_of[np.append(0, told_apart.cumsum())]})
+
+
+def _type(column: str) -> str:
+    return "int64" if column in WIDE else "int32"
 
 
 def nothing(column: str) -> Any:
@@ -91,10 +203,6 @@ def nothing(column: str) -> Any:
 
 def _one(rows: ir.Table) -> Any:
     return ibis.literal(1, "int64")
-
-
-def _minus_one(rows: ir.Table) -> Any:
-    return ibis.literal(-1, "int64")
 
 
 def _day(rows: ir.Table) -> Any:
@@ -138,11 +246,11 @@ def entries_of(needs: set[str], windows: Mapping[str, int], unit: str) -> list[E
     for name, (source, value) in WINDOWED.items():
         w, before = windows.get(name, windows.get(f"{name}_before", 0)), f"{name}_before"
         if name in needs:
-            entries += [Entry(source, name, value), Entry(source, name, _negative(value), w)]
+            entries += [Entry(source, name, value), Entry(source, name, value, w, -1)]
         if before in needs:
-            entries += [Entry(source, before, value, w), Entry(source, before, _negative(value), 2 * w)]
+            entries += [Entry(source, before, value, w), Entry(source, before, value, 2 * w, -1)]
     if "n_acts" in needs:
-        entries += [Entry("acts", "n_acts", _one), Entry("acts_over", "n_acts", _minus_one)]
+        entries += [Entry("acts", "n_acts", _one), Entry("acts_over", "n_acts", _one, 0, -1)]
     if "r_w" in needs:
         entries.append(Entry("transactions", "r_w", _purchase_day, windows["r_w"]))
     if "re" in needs:
@@ -159,12 +267,8 @@ def _community_entries(needs: set[str], windows: Mapping[str, int]) -> list[Entr
     entries = [Entry("created", "age", _day)]
     after = {"members": 0} | {name: windows[name] for name in needs & {"members_before"}}
     for name, days in after.items():
-        entries += [Entry("joined", name, _one, days), Entry("left", name, _minus_one, days)]
+        entries += [Entry("joined", name, _one, days), Entry("left", name, _one, days, -1)]
     return entries
-
-
-def _negative(value: Value) -> Value:
-    return lambda rows: -value(rows)
 
 
 def sources_of(
@@ -205,9 +309,10 @@ def _first_seen(customers: ir.Table, until: int) -> ir.Table | None:
 
 
 def _contacts(tables: Tables, rows: Callable[[str], ir.Table]) -> ir.Table | None:
-    """Return social acts and contacts by the brand, where the study has them."""
-    found = [rows(name).select("customer_id", "day") for name in ("engagements", "touchpoints") if name in tables]
-    return None if not found else found[0] if len(found) == 1 else ibis.union(*found)
+    """Return the first social act and the first contact by the brand, where the study has them: no later one counts."""
+    found = [rows(name) for name in ("engagements", "touchpoints") if name in tables]
+    first = [contacts.group_by("customer_id").agg(day=contacts.day.min()) for contacts in found]
+    return None if not first else first[0] if len(first) == 1 else ibis.union(*first)
 
 
 def _weighted(engagements: ir.Table, acts: Acts) -> ir.Table:
@@ -229,11 +334,10 @@ def _last_acts(engagements: ir.Table, acts: Acts, window: int | None) -> ir.Tabl
     """
     weighted = _weighted(engagements, acts)
     active = weighted.filter((weighted.weight > 0) & ~weighted.action.isin(list(acts.passive)))
+    active = active.select("customer_id", "action", "day").distinct()
     if window is None:
         return active
-    again = active.day.lead().over(
-        ibis.window(group_by=["customer_id", "action"], order_by=["day", "ts_us", "event_id"])
-    )
+    again = active.day.lead().over(ibis.window(group_by=["customer_id", "action"], order_by="day"))
     over = active.day + window
     return active.mutate(again=again).select("customer_id", day=(again < over).fill_null(False).ifelse(again, over))
 

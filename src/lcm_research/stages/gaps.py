@@ -114,18 +114,20 @@ def gaps_of(
     """
     off = primitives_off(tables, rules)
     needs = named_in_rules(rules) - set(off)
+    together = compares_with_numbers(rules)
+    apart = days_alike(rules, ends) if together else None
     changed = changes(
         tables,
         scheme=rules.scheme,
         needs=needs,
         windows=rules.windows,
+        ends=ends,
         since=None if history == "complete" else observation_start_day,
-        until=int(ends["end_day"].iloc[-1]),
+        apart=apart,
     )
     unnamed = {"last_day": needs.isdisjoint({"r", "u", "r_before"}), "first_day": "u" not in needs}
     changed = changed.drop(*(name for name in changed.columns if unnamed.get(name)))
-    together = compares_with_numbers(rules)
-    changed = coarse_days(changed, days_alike(rules, ends)) if together else changed
+    changed = changed if apart is None else coarse_days(changed, apart)
     table = _known_in_gaps(activity(changed, period_of_each_day(ends)), needs)
     who = people(tables, rules, history=history, observation_start_day=observation_start_day, by=by)
     told = _calendar(ends).add_prefix("next_")
@@ -147,12 +149,10 @@ def _known_in_gaps(activity: ir.Table, needs: Iterable[str]) -> ir.Table:
     by_time = {"group_by": "customer_id", "order_by": "period"}
     ahead, so_far = ibis.window(**by_time), ibis.window(**by_time, preceding=None, following=0)
     known: dict[str, Any] = {"step_period": activity.period, "next_period": activity.period.lead().over(ahead)}
-    # narrow again: an engine's sum of whole numbers may be twice as wide
-    activity = activity.mutate(**{name: activity[name].cast("int64") for name in KINDS if name in activity.columns})
     for name, kind in KINDS.items():
         if name not in activity.columns:
             continue
-        now, then = getattr(activity[name], kind)().over(so_far).cast("int64"), activity[name].lead().over(ahead)
+        now, then = getattr(activity[name], kind)().over(so_far), activity[name].lead().over(ahead)
         column = "n" if name == "n_period" else name
         known[column] = now
         # what comes later is larger, or smaller, than all before

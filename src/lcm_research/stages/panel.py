@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict, Unpack
 
 import ibis
@@ -20,12 +20,15 @@ import pandas as pd
 
 from lcm_research.data.reduction import Tables, reduction
 from lcm_research.errors import StudyError
+from lcm_research.stages.availability import primitives_off
 from lcm_research.stages.calendar import months
 from lcm_research.stages.dense import History, is_known, known_at_each_end, people
-from lcm_research.stages.gaps import Gaps, gaps_of, moves_in_gaps, stocks_in_gaps
+from lcm_research.stages.gaps import gaps_of, moves_in_gaps, stocks_in_gaps
 from lcm_research.stages.holding import held
 from lcm_research.stages.primitives import CORE
 from lcm_research.stages.rules import StageRules, stage_rules
+from lcm_research.stages.signature_layout import signature_layout
+from lcm_research.stages.signatures import moves_in_signatures, signatures_of, stocks_in_signatures
 from lcm_research.stages.steps import primitives_before
 
 __all__ = [
@@ -186,13 +189,14 @@ def panel_of(
 
 
 def counted_of(
-    tables: Tables, of_gaps: Callable[[Gaps], ir.Table], **options: Unpack[PanelOptions]
+    tables: Tables, counted: Literal["moves", "stocks"], **options: Unpack[PanelOptions]
 ) -> tuple[ir.Table, StageRules]:
     """
-    Return what ``of_gaps`` finds, or rows of the panel with ``n_customers`` 1, and the rules that made it.
+    Return moves or stocks, some rows with ``n_customers`` for each, and the rules that made them.
 
-    The panel is gone through where a stage depends on more than its own period end: where it is held on to, or a rule
-    asks for how many period ends in a row something has held. Both give the same counts.
+    They come from signatures where those tell all that the rules ask, and from gaps otherwise. The panel itself is
+    gone through where a stage depends on more than its own period end: where it is held on to, or a rule asks for how
+    many period ends in a row something has held. All three give the same counts.
     """
     if options["period"] != "month":
         return panel_of(tables, **options)
@@ -204,8 +208,15 @@ def counted_of(
     start, end = options["observation_start_day"], options["as_of_day"]
     calendar = months(observation_start_day=start, as_of_day=end)
     ends = calendar.assign(**cuts_by_period(rules, calendar))
-    window: dict[str, Any] = {"history": options["history"], "by": options.get("by", ())}
-    return of_gaps(gaps_of(tables, rules=rules, ends=ends, observation_start_day=start, **window)), rules
+    window: dict[str, Any] = {"observation_start_day": start, "history": options["history"]}
+    told = window | {"rules": rules, "ends": ends, "by": options.get("by", ())}
+    moves = counted == "moves"
+    layout = None if primitives_off(tables, rules) else signature_layout(rules, ends=ends, moves=moves)
+    if layout is None:
+        gaps = gaps_of(tables, **told)
+        return (moves_in_gaps(gaps) if moves else stocks_in_gaps(gaps)), rules
+    signatures = signatures_of(tables, layout=layout, **told)
+    return (moves_in_signatures(signatures) if moves else stocks_in_signatures(signatures)), rules
 
 
 @reduction(
@@ -230,7 +241,7 @@ def transition_counts(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Tab
     Ibis table
         from_stage, to_stage, period_start, the segments, replicate; n customers.
     """
-    moved, rules = counted_of(tables, moves_in_gaps, **options)
+    moved, rules = counted_of(tables, "moves", **options)
     by = options.get("by", ())
     moved = moved.filter((moved.code >= 0) & (moved.was >= 0))
     cells = moved.group_by("was", "code", "period_start", *by, "replicate").agg(n=moved.n_customers.sum())
@@ -252,7 +263,7 @@ def stage_stock(tables: Tables, **options: Unpack[PanelOptions]) -> ir.Table:
     Ibis table
         period_start, stage, the segments, replicate; n customers.
     """
-    held_in, rules = counted_of(tables, stocks_in_gaps, **options)
+    held_in, rules = counted_of(tables, "stocks", **options)
     by = options.get("by", ())
     cells = held_in.group_by("period_start", "code", *by, "replicate").agg(n=held_in.n_customers.sum())
     return cells.select("period_start", *by, "replicate", "n", stage=rules.name(cells.code).fill_null(UNKNOWN))

@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from lcm_research.stages.events import KINDS, SCORE_BASE, Kind
+from lcm_research.stages.events import KINDS, SCORE_BASE, Kind, added_up
 
 __all__ = [
     "activity",
@@ -34,8 +34,8 @@ def activity(changes: ir.Table, days: pd.DataFrame, kinds: Mapping[str, Kind] = 
     periods = ibis.memtable(days).rename(on_day="day")
     placed = changes.left_join(periods, changes.day == periods.on_day)
     placed = placed.mutate(period=placed.period.fill_null(-1))
-    columns = [name for name in kinds if name in changes.columns]
-    return placed.group_by("customer_id", "period").agg(**{c: getattr(placed[c], kinds[c])() for c in columns})
+    columns = {name: kind for name, kind in kinds.items() if name in changes.columns}
+    return added_up(placed, ["customer_id", "period"], columns)
 
 
 def steps_of(activity: ir.Table, kinds: Mapping[str, Kind] = KINDS) -> ir.Table:
