@@ -24,12 +24,15 @@ __all__ = [
     "by_replicate",
     "clopper_pearson",
     "exact_proportion",
+    "group_draws",
+    "group_pulls",
     "holm",
     "hotelling",
     "jackknife",
     "jackknife_se",
     "leave_one_out",
     "proportion",
+    "share_reached",
     "wald",
 ]
 
@@ -41,6 +44,9 @@ FEW_GROUPS = 20
 
 MOST_DIFFERENCES = 30
 """Differences tested at once; with more of them 100 groups of customers say too little about how they vary together."""
+
+FEWEST_DRAWS = 999
+"""Draws of the bootstrap of groups below which a p-value is too coarse."""
 
 Scale = Literal["identity", "log", "logit", "loglog"]
 
@@ -281,6 +287,41 @@ def hotelling(value: np.ndarray, without: np.ndarray) -> tuple[float, tuple[int,
         return float("nan"), freedom, float("nan")
     f_statistic = t_square * (N_GROUPS - rank) / ((N_GROUPS - 1) * rank)
     return f_statistic, freedom, float(stats.f.sf(f_statistic, *freedom))
+
+
+def group_pulls(value: np.ndarray, without: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return what each group of customers does to smooth statistics, and their standard errors by the jackknife.
+
+    Parameters
+    ----------
+    value : array of shape (k,)
+    without : array of shape (100, k)
+        The same without each group of customers.
+
+    Returns
+    -------
+    pulls : array of shape (100, k)
+        Centred; drawing groups with replacement and adding their pulls up needs no fit.
+    error : array of shape (k,)
+        0 where nothing varies but by rounding.
+    """
+    pulls = np.sqrt((N_GROUPS - 1) / N_GROUPS) * (value - without)
+    error = np.sqrt((pulls**2).sum(axis=0))
+    rounding = 1e-12 * np.maximum(np.abs(value), 1e-12)
+    return pulls - pulls.mean(axis=0), np.where(error > rounding, error, 0.0)
+
+
+def group_draws(pulls: np.ndarray, *, rng: np.random.Generator, n_draws: int) -> np.ndarray:
+    """Return what drawing 100 groups with replacement does to each statistic, shape (n_draws, k)."""
+    if n_draws < FEWEST_DRAWS:
+        raise ModelError(f"a bootstrap of the groups needs at least {FEWEST_DRAWS} draws; came n_draws={n_draws}")
+    return rng.multinomial(N_GROUPS, np.full(N_GROUPS, 1 / N_GROUPS), size=n_draws) @ pulls
+
+
+def share_reached(draws: np.ndarray, observed: float) -> float:
+    """Return the share of draws that come as far as what was observed, which counts as one of them."""
+    return float((1 + (draws >= observed - 1e-12).sum()) / (len(draws) + 1))
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

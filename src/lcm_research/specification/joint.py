@@ -12,14 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from lcm_research.errors import ModelError
-from lcm_research.estimate import MOST_DIFFERENCES, N_GROUPS, hotelling
+from lcm_research.estimate import FEWEST_DRAWS, MOST_DIFFERENCES, group_draws, group_pulls, hotelling, share_reached
 from lcm_research.specification.curve import SpecificationCurve
 
-__all__ = ["FEWEST_DRAWS", "JointTest", "MedianTest", "agreement_test", "median_test", "null_test"]
-
-FEWEST_DRAWS = 999
-"""Draws of the bootstrap of groups below which a p-value is too coarse."""
+__all__ = ["JointTest", "MedianTest", "agreement_test", "median_test", "null_test"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +79,7 @@ def agreement_test(curve: SpecificationCurve, *, rng: np.random.Generator, n_dra
 
 
 def _joint(value: np.ndarray, without: np.ndarray, *, rng: np.random.Generator, n_draws: int) -> JointTest:
-    pulls, error = _pulls(value, without)
+    pulls, error = group_pulls(value, without)
     moves = error > 0
     none = JointTest(
         statistic=np.nan, degrees_of_freedom=(0, 0), p_value=np.nan, n_definitions=len(value), method="none"
@@ -93,9 +89,9 @@ def _joint(value: np.ndarray, without: np.ndarray, *, rng: np.random.Generator, 
     standard = value[moves] / error[moves]
     statistic, freedom, p_value = hotelling(standard, without[:, moves] / error[moves])
     if freedom[0] > MOST_DIFFERENCES:
-        draws = _draws(pulls[:, moves], rng, n_draws) / error[moves]
+        draws = group_draws(pulls[:, moves], rng=rng, n_draws=n_draws) / error[moves]
         statistic = float((standard**2).mean())
-        p_value = _share_reached((draws**2).mean(axis=1), statistic)
+        p_value = share_reached((draws**2).mean(axis=1), statistic)
         return JointTest(
             statistic=statistic,
             degrees_of_freedom=freedom,
@@ -169,20 +165,20 @@ def median_test(
     """
     curve.known_null()
     value, without, reach = curve.distances()
-    pulls, error = _pulls(value, without)
+    pulls, error = group_pulls(value, without)
     moves = error > 0
     if not moves.any():
         return None
     value, reach = value[moves], reach[moves]
-    draws = _draws(pulls[:, moves], rng, n_draws)
+    draws = group_draws(pulls[:, moves], rng=rng, n_draws=n_draws)
     same, beyond = _most_on_one_side(value[None], 0.0)[0], _most_on_one_side(value[None], reach)[0]
     return MedianTest(
         median=float(np.median(value)),
-        p_median=_share_reached(np.abs(np.median(draws, axis=1)), abs(float(np.median(value)))),
+        p_median=share_reached(np.abs(np.median(draws, axis=1)), abs(float(np.median(value)))),
         n_same_sign=int(same),
-        p_same_sign=_share_reached(_most_on_one_side(draws, 0.0), same),
+        p_same_sign=share_reached(_most_on_one_side(draws, 0.0), same),
         n_beyond=int(beyond),
-        p_beyond=_share_reached(_most_on_one_side(draws, reach), beyond),
+        p_beyond=share_reached(_most_on_one_side(draws, reach), beyond),
         n_definitions=len(value),
         n_draws=n_draws,
     )
@@ -190,23 +186,3 @@ def median_test(
 
 def _most_on_one_side(values: np.ndarray, reach: np.ndarray | float) -> np.ndarray:
     return np.maximum((values > reach).sum(axis=1), (values < -reach).sum(axis=1))
-
-
-def _share_reached(draws: np.ndarray, observed: float) -> float:
-    """Return the share of draws that come as far as what was observed, which counts as one of them."""
-    return float((1 + (draws >= observed - 1e-12).sum()) / (len(draws) + 1))
-
-
-def _pulls(value: np.ndarray, without: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each group's pull on each answer, shape (100, k), and the standard errors, 0 where nothing varies."""
-    pulls = np.sqrt((N_GROUPS - 1) / N_GROUPS) * (value - without)
-    error = np.sqrt((pulls**2).sum(axis=0))
-    rounding = 1e-12 * np.maximum(np.abs(value), 1e-12)
-    return pulls - pulls.mean(axis=0), np.where(error > rounding, error, 0.0)
-
-
-def _draws(pulls: np.ndarray, rng: np.random.Generator, n_draws: int) -> np.ndarray:
-    """Return what drawing 100 groups with replacement does to each answer, shape (n_draws, k)."""
-    if n_draws < FEWEST_DRAWS:
-        raise ModelError(f"a bootstrap of the groups needs at least {FEWEST_DRAWS} draws; came n_draws={n_draws}")
-    return rng.multinomial(N_GROUPS, np.full(N_GROUPS, 1 / N_GROUPS), size=n_draws) @ pulls

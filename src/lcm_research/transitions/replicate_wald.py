@@ -11,13 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lcm_research.errors import ModelError
-from lcm_research.estimate import MOST_DIFFERENCES, N_GROUPS, hotelling
+from lcm_research.estimate import FEWEST_DRAWS, MOST_DIFFERENCES, group_draws, group_pulls, hotelling, share_reached
 
-__all__ = ["FEWEST_DRAWS", "ReplicateWald", "bootstrap_wald", "hotelling_wald", "replicate_wald"]
-
-FEWEST_DRAWS = 999
-"""Draws of the bootstrap of groups below which a p-value is too coarse."""
+__all__ = ["ReplicateWald", "bootstrap_wald", "hotelling_wald", "replicate_wald"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,17 +91,12 @@ def bootstrap_wald(
     Each group's pull on a smooth statistic is read off its leave-one-out value, so a draw costs one product and
     nothing is fitted again. Draws are centred: they show how large the statistic gets where nothing differs.
     """
-    if n_draws < FEWEST_DRAWS:
-        raise ModelError(f"a bootstrap of the groups needs at least {FEWEST_DRAWS} draws; came n_draws={n_draws}")
-    pulls = (N_GROUPS - 1) / N_GROUPS * (value - without)
-    pulls = pulls - pulls.mean(axis=0)
-    error = np.sqrt((pulls**2).sum(axis=0))
+    pulls, error = group_pulls(value, without)
+    draws = group_draws(pulls, rng=rng, n_draws=n_draws)
     if not (error > 0).all():
         return _none("some differences do not vary between groups of customers; merge stages")
-    drawn = rng.multinomial(N_GROUPS, np.full(N_GROUPS, 1 / N_GROUPS), size=n_draws)
     statistic = float(((value / error) ** 2).mean())
-    draws = (((drawn @ pulls) / error) ** 2).mean(axis=1)
-    p_value = float((1 + (draws >= statistic).sum()) / (n_draws + 1))
+    p_value = share_reached(((draws / error) ** 2).mean(axis=1), statistic)
     return ReplicateWald(statistic=statistic, degrees_of_freedom=(len(value), 0), p_value=p_value, method="bootstrap")
 
 
