@@ -64,7 +64,7 @@ def run(reduction: Reduction, tables: Tables, **more: Any) -> pd.DataFrame:
     return reduction.execute(tables, **OPTIONS, **more)
 
 
-def same(found: pd.DataFrame, rows: list[tuple], columns: list[str], count: str = "n") -> None:
+def assert_counted(found: pd.DataFrame, rows: list[tuple], columns: list[str], count: str = "n") -> None:
     expected = pd.DataFrame(rows, columns=columns).value_counts().rename(count)
     got = found.set_index(columns)[count].sort_index()
     pd.testing.assert_series_equal(got, expected.sort_index(), check_names=False, check_index_type=False)
@@ -75,7 +75,7 @@ def test_pairs_of_moves_are_three_known_stages_in_a_row(tables: Tables, panel: p
     for _, own in panel.groupby("customer_id"):
         stages, group = own["stage"].tolist(), int(own["replicate"].iloc[0])
         rows += [(*stages[k : k + 3], group) for k in range(len(stages) - 2) if "unknown" not in stages[k : k + 3]]
-    same(run(second_order_counts, tables), rows, ["before_stage", "from_stage", "to_stage", "replicate"])
+    assert_counted(run(second_order_counts, tables), rows, ["before_stage", "from_stage", "to_stage", "replicate"])
 
 
 def stays(panel: pd.DataFrame) -> list[tuple]:
@@ -99,14 +99,16 @@ def stays(panel: pd.DataFrame) -> list[tuple]:
 def test_stays_are_unbroken_runs_of_a_stage(tables: Tables, panel: pd.DataFrame) -> None:
     rows = [(stage, after, dwell, seen, group) for stage, after, _, dwell, seen, _, group in stays(panel)]
     found = run(dwell_counts, tables)
-    same(found, rows, ["stage", "next_stage", "dwell_periods", "start_observed", "replicate"])
+    assert_counted(found, rows, ["stage", "next_stage", "dwell_periods", "start_observed", "replicate"])
     assert set(found["start_observed"]) == {False, True}
 
 
 def test_stays_on_the_clock_of_a_customer_are_those_of_newcomers(tables: Tables, panel: pd.DataFrame) -> None:
     newcomers = [stay for stay in stays(panel) if stay[5] > 0]
     rows = [(stage, after, entry, entry + dwell, group) for stage, after, entry, dwell, _, _, group in newcomers]
-    same(run(stay_counts, tables), rows, ["from_stage", "to_stage", "entry_periods", "exit_periods", "replicate"])
+    assert_counted(
+        run(stay_counts, tables), rows, ["from_stage", "to_stage", "entry_periods", "exit_periods", "replicate"]
+    )
 
 
 def test_stock_is_moves_into_a_stage_and_entries(tables: Tables) -> None:
@@ -144,7 +146,7 @@ def test_recency_counts_whole_silent_periods_in_stages_with_a_clock(tables: Tabl
             if before and now
         ]
     found = run(recency_counts, tables)
-    same(found, rows, ["from_stage", "from_silent", "to_stage", "to_silent", "replicate"])
+    assert_counted(found, rows, ["from_stage", "from_silent", "to_stage", "to_silent", "replicate"])
     assert found["to_silent"].max() >= 4
 
 
@@ -168,7 +170,7 @@ def test_a_sequence_is_a_number_whose_digits_are_stages(tables: Tables, panel: p
         codes = own["code"].tolist()[-5:]
         if len(codes) == 5 and min(codes) >= 0:
             rows.append((int("".join(map(str, codes)), 5), int(own["replicate"].iloc[0])))
-    same(run(sequence_counts, tables, n_periods=4), rows, ["sequence", "replicate"])
+    assert_counted(run(sequence_counts, tables, n_periods=4), rows, ["sequence", "replicate"])
 
 
 def test_sequences_longer_than_the_window_or_the_limit_are_refused(tables: Tables) -> None:

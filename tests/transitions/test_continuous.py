@@ -71,7 +71,9 @@ def fit(cav: pd.DataFrame) -> PanelIntensities:
     return panel_intensities(cav, stages=FOUR, moves=DIRECT, unit="per year", intervals="information")
 
 
-def held(numbers: pd.DataFrame, case: str, found: dict[str, float], record, leave_out: tuple[str, ...] = ()) -> None:
+def assert_held(
+    numbers: pd.DataFrame, case: str, found: dict[str, float], record, leave_out: tuple[str, ...] = ()
+) -> None:
     """Hold every number of a case against ours, within its tolerance."""
     worst = 0.0
     asked = numbers.loc[case]
@@ -96,11 +98,11 @@ def held(numbers: pd.DataFrame, case: str, found: dict[str, float], record, leav
 def test_state_table_and_crude_intensities_are_those_of_msm(cav, numbers, record_property) -> None:
     table = stage_table(cav, stages=FOUR)
     counted = {f"count[{a}->{b}]": float(table.loc[a, b]) for a in FOUR[:3] for b in FOUR}
-    held(numbers, "cav_statetable", counted, record_property)
+    assert_held(numbers, "cav_statetable", counted, record_property)
     crude = crude_intensities(cav, stages=FOUR, moves=DIRECT)
     named = numbers.loc["cav_crudeinits", "quantity"]
     places = {name: tuple(int(k) - 1 for k in re.findall(r"\d", name)) for name in named}
-    held(numbers, "cav_crudeinits", {name: crude[place] for name, place in places.items()}, record_property)
+    assert_held(numbers, "cav_crudeinits", {name: crude[place] for name, place in places.items()}, record_property)
 
 
 def msm_numbers(fit: PanelIntensities) -> dict[str, float]:
@@ -137,7 +139,7 @@ def msm_numbers(fit: PanelIntensities) -> dict[str, float]:
 
 
 def test_the_panel_likelihood_and_all_that_follows_is_msms(fit, numbers, record_property) -> None:
-    held(numbers, "cav_msm", msm_numbers(fit), record_property)
+    assert_held(numbers, "cav_msm", msm_numbers(fit), record_property)
 
 
 def test_hazard_ratios_of_sex_are_msms_but_for_the_one_that_no_data_tell(cav, fit, numbers, record_property) -> None:
@@ -151,7 +153,7 @@ def test_hazard_ratios_of_sex_are_msms_but_for_the_one_that_no_data_tell(cav, fi
     compared = compare_fits(fit, by_sex)
     found = {"minus2loglik": -2 * by_sex.log_likelihood, "LRT chisq vs no covariates": compared.likelihood_ratio}
     found |= {f"HR sex State {a} - State {b}": e.value for (a, b), e in by_sex.hazard_ratios("sex").items()}
-    held(numbers, "cav_msm_sex", found, record_property, leave_out=(UNTOLD,))
+    assert_held(numbers, "cav_msm_sex", found, record_property, leave_out=(UNTOLD,))
     assert compared.degrees_of_freedom == 7
     assert np.exp(by_sex.coefficients[4, 1]) == pytest.approx(1 / 200)
 
