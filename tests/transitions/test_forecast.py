@@ -215,5 +215,10 @@ def test_a_balanced_mix_stays_as_it_is_when_new_customers_come() -> None:
         stages=STAGES, periods=given.periods, moves=rng.poisson(given.moves * 100), entries=given.entries * 100
     )
     assert balanced_mix(noisy)["a"].lower < found["a"].value < balanced_mix(noisy)["a"].upper
+    entries = noisy.entries.copy()
+    entries[1:, 19:] = 0
+    few = FlowCounts(stages=STAGES, periods=given.periods, moves=noisy.moves, entries=entries)
+    with pytest.raises(ModelError, match="newcomers in 20 of the 100 groups of customers; came 19"):
+        balanced_mix(few)
     with pytest.raises(ModelError, match="nobody came in after the first period"):
         balanced_mix(flows(moves, [[50, 50], [0, 0]]))

@@ -87,6 +87,12 @@ def test_one_stage_alone_has_nothing_to_agree_with() -> None:
         agreement(counts, APART, stages=STAGES, level=0.95, **TWO)
 
 
+def test_customers_of_too_few_groups_are_refused() -> None:
+    counts = table([(BUYS, "active", 30), (SILENT, "churned", 30)])
+    with pytest.raises(ModelError, match="customers in 20 of the 100 groups of customers; came 1:"):
+        agreement(counts[counts["replicate"] == counts["replicate"].min()], APART, stages=STAGES, level=0.95, **TWO)
+
+
 def test_the_number_of_hidden_stages_is_the_one_with_the_smallest_criterion() -> None:
     rng = np.random.default_rng(2)
     busy = rng.random(3000) < 0.5  # two kinds of customers who never change

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import N_GROUPS, Estimate, by_replicate, jackknife, leave_one_out
+from lcm_research.estimate import FEW_GROUPS, N_GROUPS, Estimate, by_replicate, jackknife, leave_one_out
 from lcm_research.transitions.chain import stationary_distribution
 
 __all__ = ["FlowCounts", "Projection", "Season", "balanced_mix", "closed_mix", "flow_counts", "project", "settled_from"]
@@ -245,11 +245,17 @@ def balanced_mix(flows: FlowCounts, *, level: float = 0.95) -> dict[str, Estimat
     Raises
     ------
     ModelError
-        Nobody came in after the first period: use ``stationary_distribution``.
+        Nobody came in after the first period (use ``closed_mix``), or customers of fewer than 20 groups did.
     """
     moved, new = flows.moves[1:].sum(axis=0), flows.entries[1:].sum(axis=0)
-    if not new.any():
+    n_came = int((new.sum(axis=1) > 0).sum())
+    if not n_came:
         raise ModelError("nobody came in after the first period; the mix of a closed population is its chain's own")
+    if n_came < FEW_GROUPS:
+        raise ModelError(
+            f"expected newcomers in {FEW_GROUPS} of the 100 groups of customers; came {n_came}: too few to say where "
+            "the mix would settle; ask over more periods"
+        )
     grouped = np.concatenate([moved, new[:, None, :]], axis=1)
     value, without = leave_one_out(grouped, _balance)
     return _mix(flows, value, without, level)

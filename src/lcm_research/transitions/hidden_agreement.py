@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lcm_research.errors import ModelError
-from lcm_research.estimate import Estimate, by_replicate, jackknife, leave_one_out, proportion
+from lcm_research.estimate import FEW_GROUPS, Estimate, by_replicate, jackknife, leave_one_out, proportion
 from lcm_research.stages.behaviour import MANY_PURCHASES, behaviour_digits, n_behaviours
 from lcm_research.transitions.hidden_markov import HiddenMarkov, Words, fit_hidden_markov, state_probability, words
 
@@ -175,7 +175,8 @@ def agreement(
     Raises
     ------
     ModelError
-        All customers are in one stage, or all most likely in one hidden stage: there is nothing to compare.
+        All customers are in one stage, or all most likely in one hidden stage: there is nothing to compare; or
+        customers are in fewer than 20 groups.
     """
     behaviour = behaviour_digits(counts["sequence"].to_numpy(), n_periods=n_periods, with_engagements=with_engagements)
     rows = Words(behaviour=behaviour, n=counts["n"].to_numpy(float), n_behaviours=model.emission.shape[1])
@@ -190,6 +191,12 @@ def agreement(
         raise ModelError(
             f"{n_stages} stages of the rules and {n_hidden} hidden stages hold customers at the end; comparing needs 2 "
             "of each; choose another scheme or wait for more data"
+        )
+    n_groups = int((grouped.sum(axis=(1, 2)) > 0).sum())
+    if n_groups < FEW_GROUPS:
+        raise ModelError(
+            f"expected customers in {FEW_GROUPS} of the 100 groups of customers; came {n_groups}: too few to say how "
+            "well hidden stages and rules agree; wait for more customers"
         )
     n, whole = int(grouped.sum()), pd.Index([0])
     sure = by_replicate(table.assign(all=0), ["sure", "n"], ["all"], [whole])[:, 0]
